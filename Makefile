@@ -1,0 +1,35 @@
+# Everything is installed into .venv by 'make venv'; the other targets call it themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+SECONDS ?=
+
+.PHONY: help venv demo test check bench clean
+
+help: ## this text
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+
+venv: .venv/stamp ## install everything the other targets need into .venv
+
+.venv/stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dev]'
+	@touch $@
+
+demo: venv ## study, training, export, INT8 and a live overlay; SECONDS=20 ends by itself
+	$(BIN)/sonocart demo --out runs/demo $(if $(SECONDS),--seconds $(SECONDS))
+
+check: venv ## style, types and the arrows between packages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## check, then every test that this machine can run
+	$(BIN)/pytest -n 2
+
+bench: venv ## figures of the demo's bundle, printed and written to runs/bench
+	$(BIN)/sonocart bench --help
+
+clean: ## remove the environment, runs and caches
+	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""What runs on the cart. Never imports torch, export or calibration."""

@@ -1,0 +1,6 @@
+"""`python -m edge` is the command `sonocart`."""
+
+from edge.cli import entry
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,123 @@
+"""The command `sonocart`: a table of verbs, each imported only when it is called.
+
+A verb's module has `add_arguments(parser)` and `main(args) -> int`. The table names modules by string,
+so that `sonocart run` loads no torch and the arrows between the packages stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, cast
+
+from edge.errors import SonocartError, UnavailableError, UsageError
+
+KEYBOARD_INTERRUPT = 130  # 128 + SIGINT, the shell's convention
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One row of the table: the module that does it and the line that explains it."""
+
+    module: str
+    help: str
+    extra: str | None = None  # the optional dependencies it needs, named when they are missing
+
+
+VERBS: dict[str, Verb] = {}
+
+
+class VerbModule(Protocol):
+    """What the module behind a verb offers."""
+
+    __doc__: str | None
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the verb's arguments."""
+
+    def main(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with sysexits' code and a pointer to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. Run: {self.prog} --help")
+
+
+def _table() -> str:
+    width = max(len(name) for name in VERBS)
+    return "\n".join(f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items())
+
+
+def usage() -> str:
+    """The text of `sonocart --help`."""
+    return (
+        "usage: sonocart VERB [options]\n\n"
+        "Deployment kit for ultrasound carts. Research use only; not a medical device.\n\n"
+        f"verbs:\n{_table()}\n\n"
+        "`sonocart VERB --help` explains one. `sonocart demo` shows all of it on a synthetic study."
+    )
+
+
+def _load(name: str) -> VerbModule:
+    verb = VERBS[name]
+    try:
+        return cast(VerbModule, importlib.import_module(verb.module))
+    except ModuleNotFoundError as error:
+        if verb.extra is None or (error.name or "").split(".")[0] in ("edge", "export", "calibration"):
+            raise
+        raise UnavailableError(
+            f"'{name}' needs the package '{error.name}', which is not installed here. "
+            f"Run: pip install 'sonocart[{verb.extra}]'"
+        ) from error
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one verb; user errors are raised as SonocartError."""
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if argv else UsageError.exit_code
+    if argv[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"sonocart {version('sonocart')}")
+        return 0
+    name = argv[0]
+    if name not in VERBS:
+        close = difflib.get_close_matches(name, VERBS, n=1)
+        hint = f"Did you mean '{close[0]}'? " if close else ""
+        raise UsageError(f"unknown verb '{name}'. {hint}Run: sonocart --help")
+    module = _load(name)
+    parser = _Parser(
+        prog=f"sonocart {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return module.main(parser.parse_args(argv[1:]))
+
+
+def entry(argv: Sequence[str] | None = None) -> NoReturn:
+    """The console script: maps errors to one line on stderr and a sysexits code."""
+    try:
+        code = run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except SonocartError as error:
+        print(f"sonocart: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("sonocart: interrupted", file=sys.stderr)
+        code = KEYBOARD_INTERRUPT
+    except BrokenPipeError:  # `sonocart ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code)

@@ -1,0 +1,166 @@
+"""What a model is: the one description that travels with it and that nothing at run time overrides."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge.contract.preprocess import PREPROCESSING_ID
+from edge.contract.roi import Roi
+from edge.errors import DataError, RefusedError
+
+SCHEMA = 1
+METADATA_KEY = "sonocart.spec"
+"""Where the same JSON stands in the ONNX file's metadata_props."""
+
+PRECISIONS = ("fp32", "fp16", "int8", "int8+fp16")
+
+
+class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One input or output of the graph, in words and numbers."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    meaning: str
+
+
+class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a frame becomes the input tensor; see `edge.contract.preprocess.prepare`.
+
+    Attributes:
+        id: `PREPROCESSING_ID` of the code that made the training tensors.
+        width: of the tensor, pixels.
+        height: of the tensor, pixels.
+        region: what the network was trained to look at: "field" is the scanner's whole ultrasound field,
+            "lesion" the lesion's box with its surroundings.
+        context: side of the square that is cut out, in lesion sizes (the longer side of its box);
+            1 where `region` is "field".
+    """
+
+    id: str
+    width: int
+    height: int
+    region: str
+    context: float
+
+    def crop(self, box: Roi, bounds: Roi) -> Roi:
+        """The region to hand to `prepare` for a field or lesion `box` in a picture of `bounds`.
+
+        A lesion's square with its context is cut at the picture's border.
+        """
+        if self.region == "field":
+            return box
+        side = max(1, round(max(box.width, box.height) * self.context))
+        left = max(bounds.x, box.x + (box.width - side) // 2)
+        top = max(bounds.y, box.y + (box.height - side) // 2)
+        right = min(bounds.right, box.x + (box.width - side) // 2 + side)
+        bottom = min(bounds.bottom, box.y + (box.height - side) // 2 + side)
+        if right <= left or bottom <= top:
+            raise DataError(f"{box} leaves the picture of {bounds.width}x{bounds.height} pixels")
+        return Roi(left, top, right - left, bottom - top)
+
+
+class OperatingPoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A named decision threshold on the calibrated risk: malignant if risk >= threshold."""
+
+    name: str
+    threshold: float
+
+
+class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the model comes from. `images` and `groups` count train, validation and test parts.
+
+    A group is a patient, or a cluster of near-duplicate images where patients are not known.
+    """
+
+    created: str  # ISO 8601, UTC
+    sonocart: str
+    torch: str
+    network: str
+    parameters: int
+    seed: int
+    study_sha256: str
+    images: dict[str, int]
+    groups: dict[str, int]
+
+
+class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The contract between training and cart. No field has a default; unknown fields are errors.
+
+    Attributes:
+        labels: negative and positive class, in this order.
+        temperature: the scaling of the logit that is already inside the graph (Guo et al. 2017).
+        operating_points: at least one; chosen on validation data only.
+        operating_point: name of the one that is used unless the operator switches.
+    """
+
+    schema: int
+    name: str
+    labels: tuple[str, str]
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    preprocessing: Preprocessing
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    operating_point: str
+    intended_use: str
+    limits: str
+    provenance: Provenance
+
+    def point(self, name: str | None = None) -> OperatingPoint:
+        """The operating point called `name`, or the model's own choice."""
+        wanted = self.operating_point if name is None else name
+        for point in self.operating_points:
+            if point.name == wanted:
+                return point
+        known = ", ".join(point.name for point in self.operating_points)
+        raise DataError(f"the model has no operating point '{wanted}'; it has: {known}")
+
+    def output(self, name: str) -> TensorSpec:
+        """The output tensor called `name`."""
+        for tensor in self.outputs:
+            if tensor.name == name:
+                return tensor
+        raise DataError(
+            f"the model has no output '{name}'; it has: {', '.join(t.name for t in self.outputs)}"
+        )
+
+
+def encode_spec(spec: ModelSpec) -> bytes:
+    """Canonical JSON: the same specification gives the same bytes."""
+    return msgspec.json.format(msgspec.json.encode(spec, order="sorted"), indent=2) + b"\n"
+
+
+def decode_spec(data: bytes) -> ModelSpec:
+    """Read and check a specification.
+
+    Raises:
+        DataError: not JSON, a missing or unknown field, a wrong type, or figures that make no sense.
+        RefusedError: made for another preprocessing or schema than this version of the kit has.
+    """
+    try:
+        spec = msgspec.json.decode(data, type=ModelSpec)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"the model's specification is not valid: {error}") from error
+    if spec.schema != SCHEMA:
+        raise RefusedError(
+            f"the model's specification has schema {spec.schema}, this version reads {SCHEMA}; "
+            "export it again"
+        )
+    if spec.preprocessing.id != PREPROCESSING_ID:
+        raise RefusedError(
+            f"the model was trained with preprocessing '{spec.preprocessing.id}', this version does "
+            f"'{PREPROCESSING_ID}'; export it again with this version or install the one that made it"
+        )
+    if spec.preprocessing.region not in ("field", "lesion"):
+        raise DataError(f"region is '{spec.preprocessing.region}', expected 'field' or 'lesion'")
+    shape = (1, 1, spec.preprocessing.height, spec.preprocessing.width)
+    if spec.input.dtype != "uint8" or spec.input.shape != shape:
+        raise DataError(f"input is {spec.input.dtype} {spec.input.shape}, expected uint8 {shape}")
+    for point in spec.operating_points:
+        if not 0.0 < point.threshold < 1.0:
+            raise DataError(f"threshold of '{point.name}' is {point.threshold}, expected between 0 and 1")
+    spec.point()
+    spec.output("risk")
+    spec.output("heatmap")
+    return spec

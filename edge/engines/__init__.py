@@ -1,0 +1,1 @@
+"""What runs the network: ONNX Runtime on any machine, TensorRT on a Jetson."""

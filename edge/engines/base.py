@@ -1,0 +1,63 @@
+"""The one seam between the kit and whatever runs the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import InternalError
+
+
+class EngineError(InternalError):
+    """An execution failed or gave an output that cannot be a risk. No output of it may be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What the network said of one tensor.
+
+    Attributes:
+        risk: calibrated probability of malignancy, 0 to 1, finite.
+        heatmap: class activation, float32 (h, w), 0 to 1, over the tensor's area. Belongs to the caller.
+    """
+
+    risk: float
+    heatmap: NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A loaded network. One thread owns it: the one that made it calls `infer` and `close`."""
+
+    @property
+    def name(self) -> str:
+        """Runtime and device in words, for logs and reports."""
+
+    @property
+    def precision(self) -> str:
+        """fp32, fp16, int8 or int8+fp16."""
+
+    def infer(self, tensor: NDArray[np.uint8]) -> Inference:
+        """Run the network once.
+
+        Args:
+            tensor: uint8 (1, 1, height, width) from `prepare`; read, never kept.
+
+        Returns:
+            Fresh outputs, never a buffer that the next call overwrites.
+
+        Raises:
+            EngineError: the execution failed, or the risk is not a number from 0 to 1.
+        """
+
+    def close(self) -> None:
+        """Free what the engine holds. Safe to call twice."""
+
+
+def checked(risk: float, heatmap: NDArray[np.float32]) -> Inference:
+    """An `Inference`, or EngineError where the figures cannot be one."""
+    if not 0.0 <= risk <= 1.0 or not np.isfinite(heatmap).all():  # NaN fails the comparison
+        raise EngineError(f"the network's output is no risk: {risk}")
+    return Inference(risk, heatmap)

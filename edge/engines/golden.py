@@ -1,0 +1,104 @@
+"""Golden frames: synthetic pictures with the tensors and outputs that the model must give for them.
+
+They are run after export, after quantising, after building and at every start of the daemon, so that a
+mis-built or silently damaged model never reaches the screen.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.bundle import Bundle, NewFile, model_file
+from edge.contract.frame import still
+from edge.contract.preprocess import prepare
+from edge.contract.spec import ModelSpec
+from edge.engines.base import Engine
+from edge.errors import InternalError
+
+FRAMES = "golden/frames.npy"
+TENSORS = "golden/tensors.npy"
+
+RISK_TOLERANCE = {"fp32": 0.002, "fp16": 0.01, "int8": 0.06, "int8+fp16": 0.06}
+"""Largest allowed difference of a golden risk from its reference, by precision. INT8 kernels of CPUs without
+VNNI saturate, so the same file may differ by some hundredths between two machines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a model gives for the golden frames: risk float32 (N,), heatmap float32 (N, h, w)."""
+
+    risk: NDArray[np.float32]
+    heatmap: NDArray[np.float32]
+
+
+def golden_tensors(frames: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
+    """`prepare` over whole golden frames (N, H, W): uint8 (N, 1, height, width)."""
+    size = spec.preprocessing
+    pictures = [still(frame) for frame in frames]
+    return np.concatenate([prepare(p, p.bounds, size.width, size.height) for p in pictures])
+
+
+def run_golden(engine: Engine, tensors: NDArray[np.uint8]) -> Outputs:
+    """Outputs of `engine` for tensors uint8 (N, 1, height, width)."""
+    results = [engine.infer(tensors[i : i + 1]) for i in range(len(tensors))]
+    return Outputs(np.array([r.risk for r in results], np.float32), np.stack([r.heatmap for r in results]))
+
+
+def golden_inputs(frames: NDArray[np.uint8], tensors: NDArray[np.uint8]) -> dict[str, NewFile]:
+    """The bundle's files for the golden frames and their tensors."""
+    return {FRAMES: NewFile(_dump(frames)), TENSORS: NewFile(_dump(tensors))}
+
+
+def golden_outputs(precision: str, outputs: Outputs) -> dict[str, NewFile]:
+    """The bundle's files for one precision's reference outputs."""
+    parent = model_file(precision)
+    return {
+        f"golden/{precision}.risk.npy": NewFile(_dump(outputs.risk), parent),
+        f"golden/{precision}.heatmap.npy": NewFile(_dump(outputs.heatmap), parent),
+    }
+
+
+def check_golden(bundle: Bundle, engine: Engine, precision: str) -> float:
+    """Run the golden frames through `prepare` and `engine` and compare with the bundle's references.
+
+    Returns:
+        The largest difference in risk.
+
+    Raises:
+        InternalError: preprocessing differs by more than one grey level, or a risk by more than
+            `RISK_TOLERANCE`, or an output is not finite.
+    """
+    expected_tensors = _load(bundle, TENSORS)
+    tensors = golden_tensors(_load(bundle, FRAMES), bundle.spec)
+    levels = int(np.abs(tensors.astype(np.int16) - expected_tensors.astype(np.int16)).max())
+    if levels > 1:
+        raise InternalError(
+            f"preprocessing of the golden frames differs by {levels} grey levels from bundle {bundle.id} "
+            "(allowed: 1); this machine's image library computes differently. Run: sonocart doctor"
+        )
+    outputs = run_golden(engine, expected_tensors)
+    expected = _load(bundle, f"golden/{precision}.risk.npy")
+    difference = float(np.abs(outputs.risk - expected).max())
+    # Written so that NaN fails too.
+    if not difference <= RISK_TOLERANCE[precision] or not np.isfinite(outputs.heatmap).all():
+        raise InternalError(
+            f"golden frames through {engine.name}: risk differs by {difference:.4f} from bundle {bundle.id} "
+            f"(allowed for {precision}: {RISK_TOLERANCE[precision]}); the model is not used. "
+            "Export or calibrate it again, or run fp32"
+        )
+    return difference
+
+
+def _dump(array: NDArray[np.generic]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _load(bundle: Bundle, name: str) -> NDArray[np.uint8]:
+    array: NDArray[np.uint8] = np.load(io.BytesIO(bundle.read(name)), allow_pickle=False)
+    return array

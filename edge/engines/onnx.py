@@ -1,0 +1,90 @@
+"""ONNX Runtime on the CPU: the engine of machines without TensorRT, and the reference of all others."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.bundle import Bundle
+from edge.contract.spec import METADATA_KEY, ModelSpec, decode_spec
+from edge.engines.base import EngineError, Inference, checked
+from edge.errors import DataError, RefusedError
+
+
+class OnnxEngine:
+    """One ONNX Runtime session. See `Engine` for the life cycle."""
+
+    def __init__(self, model: bytes, spec: ModelSpec, precision: str, *, threads: int, optimise: bool = True):
+        """Load a graph.
+
+        Args:
+            model: the ONNX file's bytes, already verified.
+            spec: of the bundle; the graph's own copy must be the same.
+            precision: of the graph, for reports.
+            threads: that one inference may use.
+            optimise: False runs the graph node by node as written, which is how quantised graphs are judged.
+
+        Raises:
+            DataError: not an ONNX graph that this runtime can run.
+            RefusedError: the graph carries another specification than the bundle.
+        """
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Idle workers that spin steal the cores from capture and drawing.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not optimise:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except (ort.capi.onnxruntime_pybind11_state.Fail, ValueError, RuntimeError) as error:
+            raise DataError(
+                f"ONNX Runtime {ort.__version__} cannot load the {precision} graph: {error}"
+            ) from error
+        found = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
+        if decode_spec(found.encode()) != spec:
+            raise RefusedError("the graph's own specification is not the bundle's; export the bundle again")
+        self._input = spec.input.name
+        self._shape = spec.input.shape
+        self._errors = (ort.capi.onnxruntime_pybind11_state.Fail, RuntimeError, ValueError)
+        self._precision = precision
+        self._name = f"ONNX Runtime {ort.__version__}, CPU, {threads} thread{'s' * (threads != 1)}"
+
+    @property
+    def name(self) -> str:
+        """Runtime and device in words."""
+        return self._name
+
+    @property
+    def precision(self) -> str:
+        """Of the graph that is loaded."""
+        return self._precision
+
+    def infer(self, tensor: NDArray[np.uint8]) -> Inference:
+        """See `Engine.infer`."""
+        if tensor.shape != self._shape or tensor.dtype != np.uint8:
+            raise EngineError(f"tensor is {tensor.dtype} {tensor.shape}, expected uint8 {self._shape}")
+        try:
+            risk, heatmap = self._session.run(["risk", "heatmap"], {self._input: tensor})
+        except self._errors as error:
+            raise EngineError(f"ONNX Runtime failed: {error}") from error
+        return checked(float(risk.reshape(-1)[0]), heatmap.reshape(heatmap.shape[-2:]))
+
+    def close(self) -> None:
+        """ONNX Runtime frees the session with its last reference."""
+
+
+def onnx_engine(bundle: Bundle, precision: str, *, threads: int, optimise: bool = True) -> OnnxEngine:
+    """The bundle's graph of `precision` on ONNX Runtime."""
+    return OnnxEngine(bundle.model(precision), bundle.spec, precision, threads=threads, optimise=optimise)
+
+
+def reference_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:
+    """The engine that accuracy is judged on: quantised graphs run as written, in their own Q/DQ meaning.
+
+    Without VNNI the fused INT8 kernels saturate; that is this CPU's error and not the model's.
+    """
+    return onnx_engine(bundle, precision, threads=threads, optimise=precision == "fp32")
