@@ -1,0 +1,114 @@
+"""The split that travels in the bundle, so that nobody judges a model on images it was made with.
+
+`reports/split.csv` has one line an image: the SHA-256 of its file, a pseudonym of its group (patient, or
+cluster of near-duplicates), its label and its part. Names of patients and files stay at the site.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+
+from edge.contract.bundle import Bundle
+from edge.errors import DataError
+from edge.study.cases import LABELS, PARTS, Case, Study
+from edge.study.images import image_hash
+
+SPLIT = "reports/split.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One image of the study that a model was made with."""
+
+    sha256: str
+    group: str
+    label: str
+    part: str
+
+
+def pseudonym(group: str, study_sha256: str) -> str:
+    """A name for a group that does not tell the patient's, and differs from study to study."""
+    return hashlib.sha256(f"{study_sha256}/{group}".encode()).hexdigest()[:12]
+
+
+def encode_members(members: Iterable[Member]) -> bytes:
+    """The content of `SPLIT`, ordered by hash so that the study's own order is not told."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Member)])
+    writer.writerows(astuple(member) for member in sorted(members, key=lambda member: member.sha256))
+    return text.getvalue().encode()
+
+
+def read_members(bundle: Bundle) -> list[Member]:
+    """The images that the bundle's model was made with.
+
+    Raises:
+        NoInputError: the bundle carries no split.
+        DataError: the split is not one.
+    """
+    names = [field.name for field in fields(Member)]
+    reader = csv.DictReader(bundle.read(SPLIT).decode().splitlines())
+    if reader.fieldnames != names:
+        raise DataError(f"{SPLIT} of bundle {bundle.id} has other columns than {', '.join(names)}")
+    members = [Member(**row) for row in reader]
+    for member in members:
+        if member.part not in PARTS or member.label not in LABELS:
+            raise DataError(f"{SPLIT} of bundle {bundle.id}: part '{member.part}', label '{member.label}'")
+    return members
+
+
+def read_parts(bundle: Bundle) -> dict[str, str]:
+    """Part ("train", "validation" or "test") by SHA-256 of the image file."""
+    return {member.sha256: member.part for member in read_members(bundle)}
+
+
+def held_out(bundle: Bundle, study: Study) -> tuple[Case, ...]:
+    """The cases on which the bundle's model may be judged: its test part, and images it has never met.
+
+    In the study that the model was made with, an image that is new but shows a patient of the training or
+    validation part is left out too. In a study that shares no image with it, equal patient identifiers are
+    another hospital's numbering and mean nothing.
+
+    Raises:
+        DataError: no case of one class is left.
+    """
+    members = {member.sha256: member for member in read_members(bundle)}
+    hashes = [image_hash(case.path) for case in study.cases]
+    used = {member.group for member in members.values() if member.part != "test"}
+    same_study = any(sha256 in members for sha256 in hashes)
+    salt = bundle.spec.provenance.study_sha256
+
+    def unseen(case: Case, sha256: str) -> bool:
+        if sha256 in members:
+            return members[sha256].part == "test"
+        return not (same_study and case.patient is not None and pseudonym(case.patient, salt) in used)
+
+    return _both_classes(
+        tuple(case for case, sha256 in zip(study.cases, hashes, strict=True) if unseen(case, sha256)),
+        f"bundle {bundle.id} was made with nearly all of study '{study.root}'; judge it on another study",
+    )
+
+
+def used_in_making(bundle: Bundle, study: Study) -> tuple[Case, ...]:
+    """The cases that calibration may use: training and validation images of the bundle's own study.
+
+    Raises:
+        DataError: no case of one class is among them.
+    """
+    parts = read_parts(bundle)
+    return _both_classes(
+        tuple(case for case in study.cases if parts.get(image_hash(case.path)) in ("train", "validation")),
+        f"study '{study.root}' is not the one that bundle {bundle.id} was made with",
+    )
+
+
+def _both_classes(cases: tuple[Case, ...], why: str) -> tuple[Case, ...]:
+    for label in LABELS:
+        if not any(case.label == label for case in cases):
+            raise DataError(f"no {label} image is left: {why}")
+    return cases

@@ -1,0 +1,99 @@
+"""From a folder or a manifest to a `Study`; nothing is guessed and nothing is left out silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from edge.errors import DataError, NoInputError
+from edge.study.cases import LABELS, Case, Study
+from edge.study.images import is_image_name
+from edge.study.manifest import read_manifest
+
+MANIFEST = "manifest.csv"
+
+
+def read_study(path: Path) -> Study:
+    """Read a study.
+
+    Args:
+        path: a folder with `manifest.csv`, a manifest file itself, or a folder with the class folders
+            `benign` and `malignant` (other folders are left out with a note).
+
+    Raises:
+        NoInputError: no such folder or file, or no images in it.
+        DataError: a manifest's line makes no sense, or a class has no image.
+    """
+    if path.is_dir():
+        manifest = path / MANIFEST
+        cases, notes = read_manifest(manifest) if manifest.exists() else _class_folders(path)
+    elif path.is_file() and path.suffix.lower() == ".csv":
+        cases, notes = read_manifest(path)
+    elif path.exists():
+        raise NoInputError(f"'{path}' is no study: expected a folder or a manifest ending in .csv")
+    else:
+        raise NoInputError(f"study '{path}' does not exist. Make one: sonocart phantom --out {path}")
+    if not cases:
+        raise NoInputError(
+            f"study '{path}' has no images: expected {MANIFEST}, or folders {LABELS[0]}/ and {LABELS[1]}/ "
+            "with PNG, JPEG or DICOM files"
+        )
+    study = Study(path if path.is_dir() else path.parent, tuple(cases), tuple(notes))
+    for label in LABELS:
+        if study.count(label) == 0:
+            raise DataError(
+                f"study '{path}' has {len(cases)} images but none of class '{label}'; a classifier needs both"
+            )
+    return study
+
+
+def _class_folders(root: Path) -> tuple[list[Case], list[str]]:
+    """Cases from `root/benign` and `root/malignant`; every other entry ends up in a note."""
+    cases: list[Case] = []
+    notes: list[str] = []
+    for entry in sorted(root.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and entry.name.lower() in LABELS:
+            found, ignored = _images(entry)
+            cases += [_bare_case(image, entry.name.lower()) for image in found]
+            for what, number in sorted(ignored.items()):
+                notes.append(f"{entry.name}/: {number} {what} ignored")
+        else:
+            kind = "folder" if entry.is_dir() else "file"
+            notes.append(f"{kind} '{entry.name}' ignored: it is neither {LABELS[0]}/ nor {LABELS[1]}/")
+    return cases, notes
+
+
+def _images(folder: Path) -> tuple[list[Path], Counter[str]]:
+    found: list[Path] = []
+    ignored: Counter[str] = Counter()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            ignored["subfolder(s)"] += 1
+        elif not is_image_name(path):
+            ignored["file(s) that are no image"] += 1
+        elif "_mask" in path.stem:  # BUSI and its kin keep outlines beside the images
+            ignored["outline mask(s)"] += 1
+        else:
+            found.append(path)
+    return found, ignored
+
+
+def _bare_case(path: Path, label: str) -> Case:
+    return Case(
+        path=path,
+        frame=0,
+        label=label,
+        patient=None,
+        pathology=None,
+        view=None,
+        lesion=None,
+        field=None,
+        scanner=None,
+        site=None,
+        px_per_mm=None,
+        part=None,
+    )

@@ -1,0 +1,88 @@
+"""The split in the bundle keeps judgement and making apart."""
+
+from dataclasses import replace
+
+import pytest
+
+from edge.contract.bundle import NewFile, create_bundle
+from edge.contract.spec import encode_spec
+from edge.errors import DataError, NoInputError
+from edge.study.images import image_hash
+from edge.study.parts import (
+    SPLIT,
+    Member,
+    encode_members,
+    held_out,
+    pseudonym,
+    read_parts,
+    used_in_making,
+)
+from tests.fakes import spec
+
+
+def part_of(case):
+    return ("train", "train", "validation", "validation", "test", "test")[int(case.patient[1:]) % 6]
+
+
+def bundle_of(tmp_path, cases, name="bundle"):
+    salt = spec().provenance.study_sha256
+    members = [Member(image_hash(c.path), pseudonym(c.patient, salt), c.label, part_of(c)) for c in cases]
+    return create_bundle(
+        tmp_path / name,
+        {"model.json": NewFile(encode_spec(spec())), SPLIT: NewFile(encode_members(members))},
+    )
+
+
+def test_judgement_sees_the_test_part_only(tmp_path, study):
+    bundle = bundle_of(tmp_path, study.cases)
+    assert {part_of(case) for case in held_out(bundle, study)} == {"test"}
+    assert len(held_out(bundle, study)) == 8
+
+
+def test_calibration_never_sees_the_test_part(tmp_path, study):
+    assert {part_of(c) for c in used_in_making(bundle_of(tmp_path, study.cases), study)} == {
+        "train",
+        "validation",
+    }
+
+
+def test_a_new_image_of_a_training_patient_is_not_judged(tmp_path, study):
+    known = [case for case in study.cases if not (case.patient == "p0" and case.path.name == "0-1.png")]
+    names = {case.path.name for case in held_out(bundle_of(tmp_path, known), study)}
+    assert "0-1.png" not in names
+    assert "4-0.png" in names
+
+
+def test_another_study_with_the_same_numbering_is_judged_whole(tmp_path, study):
+    strangers = [case for case in study.cases if case.path.name.endswith("-0.png")]
+    others = [case for case in study.cases if case.path.name.endswith("-1.png")]
+    bundle = bundle_of(tmp_path, strangers)
+    assert len(held_out(bundle, replace(study, cases=tuple(others)))) == 12
+
+
+def test_nothing_left_to_judge_is_an_error(tmp_path, study):
+    train = tuple(case for case in study.cases if part_of(case) == "train")
+    with pytest.raises(DataError, match="no benign image is left"):
+        held_out(bundle_of(tmp_path, train), replace(study, cases=train))
+
+
+def test_a_foreign_study_cannot_calibrate(tmp_path, study):
+    bundle = bundle_of(tmp_path, [case for case in study.cases if part_of(case) == "test"])
+    with pytest.raises(DataError, match="not the one"):
+        used_in_making(bundle, study)
+
+
+def test_no_name_of_patient_or_file_travels(tmp_path, study):
+    content = bundle_of(tmp_path, study.cases).read(SPLIT).decode()
+    assert not any(case.patient + "," in content or case.path.name in content for case in study.cases)
+    assert len(read_parts(bundle_of(tmp_path, study.cases, "again"))) == 24
+
+
+def test_a_bundle_without_a_split_is_named(tmp_path, study):
+    bundle = create_bundle(tmp_path / "bundle", {"model.json": NewFile(encode_spec(spec()))})
+    with pytest.raises(NoInputError, match="split"):
+        held_out(bundle, study)
+
+
+def test_pseudonyms_differ_from_study_to_study():
+    assert pseudonym("p1", "a" * 64) != pseudonym("p1", "b" * 64)
