@@ -30,7 +30,9 @@ class Verb:
     extra: str | None = None  # the optional dependencies it needs, named when they are missing
 
 
-VERBS: dict[str, Verb] = {}
+VERBS: dict[str, Verb] = {
+    "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
+}
 
 
 class VerbModule(Protocol):

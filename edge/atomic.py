@@ -1,0 +1,69 @@
+"""Outputs that appear whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.errors import CannotCreateError
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool) -> Iterator[Path]:
+    """A temporary folder beside `path` that takes its place when the block ends well.
+
+    Args:
+        path: must not exist, or be an empty folder, unless `replace` is set.
+        replace: put the new folder in the old one's place.
+
+    Raises:
+        CannotCreateError: `path` is taken or cannot be written; also for any OSError inside the block.
+    """
+    if path.exists() and not path.is_dir():
+        raise CannotCreateError(f"'{path}' is a file, expected a folder; choose another --out")
+    if path.is_dir() and any(path.iterdir()) and not replace:
+        raise CannotCreateError(f"'{path}' exists and is not empty; choose another --out or add --force")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
+    try:
+        partial.chmod(0o755)
+        yield partial
+        if path.exists():
+            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            path.rename(aside)
+            partial.rename(path)
+            shutil.rmtree(aside)
+        else:
+            partial.rename(path)
+    except OSError as error:
+        raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`, with its suffix, that is renamed to `path` when the block ends well.
+
+    Raises:
+        CannotCreateError: the folder cannot be written; also for any OSError inside the block.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
+    try:
+        partial = folder / path.name
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Synthetic ultrasound of salivary glands: patients, a B-mode scanner, studies and clips."""
