@@ -32,6 +32,9 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
+    "calibrate": Verb(
+        "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
+    ),
 }
 
 

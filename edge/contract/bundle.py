@@ -64,6 +64,11 @@ def model_file(precision: str) -> str:
     return "model.onnx" if precision == "fp32" else f"model.{precision}.onnx"
 
 
+def cpu_file(precision: str) -> str:
+    """Name of the arrangement of a precision's graph for CPU kernels, where there is one."""
+    return f"cpu/{model_file(precision)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """An opened bundle whose every byte has been checked. Make one with `open_bundle`."""
@@ -178,12 +183,21 @@ def create_bundle(path: Path, files: Mapping[str, NewFile], *, replace: bool = F
 
 
 def amend_bundle(bundle: Bundle, files: Mapping[str, NewFile]) -> Bundle:
-    """The same bundle with `files` added or replaced, swapped in atomically; the old one is gone."""
+    """The same bundle with `files` added or replaced, swapped in atomically; the old one is gone.
+
+    What was derived from a file that is replaced is not kept: a report or an engine of another model would
+    claim the new one as its parent.
+    """
     hashes = {entry.sha256: name for name, entry in bundle.manifest.files.items()}
-    kept = {
-        name: NewFile(bundle.read(name), None if entry.parent is None else hashes[entry.parent])
+    parents = {
+        name: None if entry.parent is None else hashes[entry.parent]
         for name, entry in bundle.manifest.files.items()
     }
+
+    def derived(name: str | None) -> bool:
+        return name is not None and (name in files or derived(parents[name]))
+
+    kept = {name: NewFile(bundle.read(name), parents[name]) for name in parents if not derived(name)}
     return create_bundle(bundle.path, {**kept, **files}, replace=True)
 
 

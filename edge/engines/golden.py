@@ -62,6 +62,11 @@ def golden_outputs(precision: str, outputs: Outputs) -> dict[str, NewFile]:
     }
 
 
+def read_golden_tensors(bundle: Bundle) -> NDArray[np.uint8]:
+    """The golden frames as tensors: uint8 (N, 1, height, width)."""
+    return _load(bundle, TENSORS)
+
+
 def check_golden(bundle: Bundle, engine: Engine, precision: str) -> float:
     """Run the golden frames through `prepare` and `engine` and compare with the bundle's references.
 
@@ -72,7 +77,7 @@ def check_golden(bundle: Bundle, engine: Engine, precision: str) -> float:
         InternalError: preprocessing differs by more than one grey level, or a risk by more than
             `RISK_TOLERANCE`, or an output is not finite.
     """
-    expected_tensors = _load(bundle, TENSORS)
+    expected_tensors = read_golden_tensors(bundle)
     tensors = golden_tensors(_load(bundle, FRAMES), bundle.spec)
     levels = int(np.abs(tensors.astype(np.int16) - expected_tensors.astype(np.int16)).max())
     if levels > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.bundle import Bundle
+from edge.contract.bundle import Bundle, cpu_file
 from edge.contract.spec import METADATA_KEY, ModelSpec, decode_spec
 from edge.engines.base import EngineError, Inference, checked
 from edge.errors import DataError, RefusedError
@@ -77,9 +77,15 @@ class OnnxEngine:
         """ONNX Runtime frees the session with its last reference."""
 
 
-def onnx_engine(bundle: Bundle, precision: str, *, threads: int, optimise: bool = True) -> OnnxEngine:
-    """The bundle's graph of `precision` on ONNX Runtime."""
-    return OnnxEngine(bundle.model(precision), bundle.spec, precision, threads=threads, optimise=optimise)
+def onnx_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:
+    """The fastest engine that ONNX Runtime has for the bundle's `precision` on a CPU.
+
+    A quantised graph is arranged for TensorRT; where the bundle has the same arranged for CPU kernels, that
+    one is loaded.
+    """
+    name = cpu_file(precision)
+    model = bundle.read(name) if bundle.has(name) else bundle.model(precision)
+    return OnnxEngine(model, bundle.spec, precision, threads=threads)
 
 
 def reference_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:
@@ -87,4 +93,5 @@ def reference_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEng
 
     Without VNNI the fused INT8 kernels saturate; that is this CPU's error and not the model's.
     """
-    return onnx_engine(bundle, precision, threads=threads, optimise=precision == "fp32")
+    model = bundle.model(precision)
+    return OnnxEngine(model, bundle.spec, precision, threads=threads, optimise=precision == "fp32")

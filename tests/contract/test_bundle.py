@@ -110,3 +110,10 @@ def test_names_that_leave_the_folder_are_refused(tmp_path, name):
     with pytest.raises(CannotCreateError):
         create_bundle(tmp_path / "bundle", files)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_derived_from_a_replaced_file_is_not_kept(bundle):
+    noted = amend_bundle(bundle, {"reports/note.json": NewFile(b"{}")})
+    assert noted.has("golden/fp32.risk.npy")
+    amended = amend_bundle(noted, {"model.onnx": NewFile(b"another graph")})
+    assert set(amended.manifest.files) == {"model.json", "model.onnx", "reports/note.json"}

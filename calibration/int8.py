@@ -1,0 +1,112 @@
+"""From FP32 to the INT8 graphs: ranges from the calibration set, and the method that loses least."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from calibration.agreement import run_frames, sqnr
+from calibration.audit import require_clean
+from calibration.frames import CalibrationSet
+from calibration.graph import Graph, finish
+from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors
+from calibration.quantize import for_cpu, for_engine
+from calibration.ranges import amax, collect
+from edge.contract.spec import ModelSpec
+from edge.engines.golden import Outputs
+from edge.engines.onnx import OnnxEngine
+from edge.errors import DataError
+
+TRIAL_FRAMES = 64
+"""Calibration frames that the methods are compared on; they differ by decibels, not by tenths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int8:
+    """The INT8 graphs of a network and how they came about.
+
+    Attributes:
+        engine: ONNX file for TensorRT; the one that is judged.
+        cpu: ONNX file of the same ranges for ONNX Runtime's CPU kernels.
+        layers: which run in INT8.
+        method: that gave the ranges.
+        trials_db: by method that was tried, the lower of the SQNR of risk and heat map on calibration frames.
+    """
+
+    engine: bytes
+    cpu: bytes
+    layers: Layers
+    method: str
+    trials_db: Mapping[str, float]
+
+
+def quantise(
+    model: onnx.ModelProto,
+    spec: ModelSpec,
+    frames: CalibrationSet,
+    *,
+    methods: Collection[str],
+    keep: Collection[str],
+    threads: int,
+    track: Callable[[str, int], Callable[[], None]],
+) -> Int8:
+    """Quantise `model` with the best of `methods`.
+
+    Args:
+        model: FP32 with the contract's metadata; not changed.
+        spec: the contract that the graph carries.
+        frames: the ranges' source.
+        methods: of `METHODS`; with one there is nothing to compare.
+        keep: names of layers that stay in FP32.
+        threads: for ONNX Runtime.
+        track: called with a title and a number of steps; gives the function to call after each step.
+
+    Raises:
+        DataError: the network has no layer that INT8 would speed up.
+        InternalError: a frame was not consumed, or the graph breaks a rule of `audit`.
+    """
+    graph = Graph(model)
+    layers = choose_layers(graph, keep)
+    if not layers.quantised:
+        raise DataError(
+            f"no layer of this network can run in INT8 ({len(layers.kept)} stay in FP32: head, fewer than 4 "
+            "input channels, or kept by request); use --precision fp16"
+        )
+    tensors = tuple(dict.fromkeys([*engine_tensors(graph, layers), *cpu_tensors(graph, layers)[0]]))
+    histograms = collect(model, tensors, frames, threads, track("ranges", frames.count))
+    trials = trial_frames(frames)
+    candidates = {
+        method: {name: amax(histogram, method) for name, histogram in histograms.items()}
+        for method in methods
+    }
+    scores: dict[str, float] = {}
+    if len(candidates) > 1:
+        step = track("methods", len(trials) * (1 + len(candidates)))
+        plain = OnnxEngine(model.SerializeToString(), spec, "fp32", threads=threads)
+        reference = run_frames(plain, trials, step)
+        for method, ranges in candidates.items():
+            data = finish(for_engine(model, layers, ranges), model)
+            engine = OnnxEngine(data, spec, "int8", threads=threads, optimise=False)
+            scores[method] = score(reference, run_frames(engine, trials, step))
+    best = max(scores, key=lambda name: scores[name]) if scores else next(iter(candidates))
+    quantised = for_engine(model, layers, candidates[best])
+    data = finish(quantised, model)
+    require_clean(quantised)
+    signed = {name: histogram.signed for name, histogram in histograms.items()}
+    return Int8(data, finish(for_cpu(model, layers, candidates[best], signed), model), layers, best, scores)
+
+
+def score(reference: Outputs, other: Outputs) -> float:
+    """The lower of the SQNR of risk and heat map, dB."""
+    return min(sqnr(reference.risk, other.risk), sqnr(reference.heatmap, other.heatmap))
+
+
+def trial_frames(frames: CalibrationSet) -> NDArray[np.uint8]:
+    """At most `TRIAL_FRAMES` of the set, evenly spaced."""
+    count = min(TRIAL_FRAMES, frames.count)
+    chosen: NDArray[np.uint8] = frames.tensors[np.linspace(0, frames.count - 1, count).round().astype(int)]
+    return chosen

@@ -1,0 +1,139 @@
+"""Which layers and tensors of a graph become INT8, and which stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import onnx
+
+from calibration.graph import WEIGHTED, Graph
+from edge.errors import UsageError
+
+MIN_CHANNELS = 4
+"""TensorRT packs INT8 activations in groups of 4 or 32 channels: a layer that reads fewer gains nothing.
+That leaves the fixed feature images and a first layer on the grey picture alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """The split of a graph's weighted layers, by node name.
+
+    Attributes:
+        quantised: run in INT8.
+        kept: stay in the graph's own type: the head, layers with too few channels, and what was asked for.
+    """
+
+    quantised: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
+    """Split the weighted layers of `graph`.
+
+    The head, which is every weighted layer without another one behind it (classifier, class activation),
+    stays: it is cheap, and its rounding goes straight into the risk.
+
+    Args:
+        graph: FP32.
+        keep: names of layers that stay too.
+
+    Raises:
+        UsageError: `keep` names a layer that the graph does not have.
+    """
+    weighted = [node for node in graph.nodes if graph.weight(node) is not None]
+    unknown = sorted(set(keep) - {node.name for node in weighted})
+    if unknown:
+        names = ", ".join(node.name for node in weighted)
+        raise UsageError(f"the graph has no layer '{unknown[0]}'; it has: {names}")
+    feeds_weighted: dict[str, bool] = {}
+    for node in reversed(graph.nodes):
+        behind = any(
+            reader.op_type in WEIGHTED or feeds_weighted[reader.name]
+            for name in node.output
+            for reader in graph.consumers[name]
+        )
+        feeds_weighted[node.name] = behind
+    quantised = [
+        node.name
+        for node in weighted
+        if feeds_weighted[node.name] and _channels(graph, node) >= MIN_CHANNELS and node.name not in keep
+    ]
+    return Layers(tuple(quantised), tuple(node.name for node in weighted if node.name not in set(quantised)))
+
+
+def engine_tensors(graph: Graph, layers: Layers) -> tuple[str, ...]:
+    """Tensors that carry Q/DQ for TensorRT: each layer's input, and one input of each residual addition.
+
+    TensorRT fuses convolution, addition and activation into one INT8 kernel when the shortcut alone is
+    quantised (NVIDIA, "Working with Quantized Types", Q/DQ placement).
+    """
+    chosen = dict.fromkeys(node.input[0] for node in graph.nodes if node.name in set(layers.quantised))
+    depth = _depth(graph)
+    for node in _residual_additions(graph, layers):
+        left, right = node.input
+        if left not in chosen and right not in chosen:
+            chosen[min(left, right, key=lambda name: depth[name])] = None
+    return tuple(chosen)
+
+
+def cpu_tensors(graph: Graph, layers: Layers) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Tensors that carry Q/DQ for CPU kernels, which need each input and output of a layer quantised.
+
+    Returns:
+        The tensors, and those among them that share another's scale (a maximum of quantised values is one
+        of them, so a pool needs no requantisation).
+    """
+    names = set(layers.quantised)
+    additions = {node.name for node in _residual_additions(graph, layers)}
+    chosen: dict[str, None] = {}
+    shared: dict[str, str] = {}
+    for node in graph.nodes:
+        if node.name in names:
+            chosen[node.input[0]] = None
+            chosen[graph.activation(node.output[0])] = None
+        elif node.name in additions:
+            chosen.update(dict.fromkeys([*node.input, graph.activation(node.output[0])]))
+        elif node.op_type == "MaxPool" and node.input[0] in chosen:
+            chosen[node.output[0]] = None
+            shared[node.output[0]] = node.input[0]
+    return tuple(name for name in chosen if name not in graph.outputs), shared
+
+
+def _channels(graph: Graph, node: onnx.NodeProto) -> int:
+    weight = graph.weight(node)
+    assert weight is not None
+    if node.op_type == "Conv":
+        group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
+        return int(weight.shape[1]) * int(group)
+    return int(weight.size // weight.shape[output_axis(node)])
+
+
+def output_axis(node: onnx.NodeProto) -> int:
+    """The axis of the output channels in a layer's weight."""
+    if node.op_type == "Conv":
+        return 0
+    transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return 0 if transposed else 1
+
+
+def _residual_additions(graph: Graph, layers: Layers) -> list[onnx.NodeProto]:
+    """Additions of two computed tensors, one of which comes straight from a quantised layer."""
+    names = set(layers.quantised)
+    return [
+        node
+        for node in graph.nodes
+        if node.op_type == "Add"
+        and all(name in graph.producer for name in node.input)
+        and any(graph.producer[name].name in names for name in node.input)
+    ]
+
+
+def _depth(graph: Graph) -> dict[str, int]:
+    """Weighted layers on the longest way from the input to each tensor."""
+    depth: dict[str, int] = dict.fromkeys([*graph.inputs, *graph.initializers], 0)
+    for node in graph.nodes:
+        deepest = max((depth[name] for name in node.input if name), default=0)
+        for name in node.output:
+            depth[name] = deepest + (node.op_type in WEIGHTED)
+    return depth

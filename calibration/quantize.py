@@ -1,0 +1,164 @@
+"""Writes INT8 into a graph: QuantizeLinear and DequantizeLinear pairs with constant scales.
+
+One set of ranges gives two arrangements of the same arithmetic, because the two families of kernels want
+different things:
+
+* `for_engine`: symmetric, signed, zero point 0, one-sided additions. TensorRT's explicit quantisation, and
+  the model's meaning: this file is the one that is judged, compiled and signed.
+* `for_cpu`: unsigned where a tensor has no negative values, quantised before and after each layer. ONNX
+  Runtime's AVX-VNNI kernels; it never leaves the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from calibration.graph import Graph
+from calibration.layers import Layers, cpu_tensors, engine_tensors, output_axis
+from calibration.ranges import LEVELS
+
+QDQ_OPSET = 13  # per-channel DequantizeLinear
+
+
+@dataclass(frozen=True, slots=True)
+class Quantum:
+    """How one tensor is quantised: real value = scale * (stored - zero_point)."""
+
+    scale: float
+    zero_point: int
+    unsigned: bool
+
+
+def for_engine(model: onnx.ModelProto, layers: Layers, amax: Mapping[str, float]) -> onnx.ModelProto:
+    """`model` with explicit symmetric INT8 for TensorRT.
+
+    Args:
+        model: FP32; left as it was.
+        layers: to be quantised.
+        amax: largest magnitude by tensor, for at least `engine_tensors`.
+    """
+    graph = Graph(model)
+    quanta = {
+        name: Quantum(_scale(amax[name], LEVELS), 0, unsigned=False) for name in engine_tensors(graph, layers)
+    }
+    return _write(model, layers, quanta)
+
+
+def for_cpu(
+    model: onnx.ModelProto, layers: Layers, amax: Mapping[str, float], signed: Mapping[str, bool]
+) -> onnx.ModelProto:
+    """`model` with UINT8 activations and INT8 weights for CPU kernels.
+
+    Args:
+        model: FP32; left as it was.
+        layers: to be quantised.
+        amax: largest magnitude by tensor, for at least `cpu_tensors`.
+        signed: whether a tensor has negative values.
+    """
+    tensors, shared = cpu_tensors(Graph(model), layers)
+    quanta = {}
+    for name in tensors:
+        source = shared.get(name, name)
+        quanta[name] = (
+            Quantum(_scale(amax[source], LEVELS), 128, unsigned=True)
+            if signed[source]
+            else Quantum(_scale(amax[source], 255), 0, unsigned=True)
+        )
+    return _write(model, layers, quanta)
+
+
+def _scale(amax: float, levels: int) -> float:
+    return amax / levels if amax > 0 else 1.0  # a tensor that is always 0 is exact at any scale
+
+
+def _write(model: onnx.ModelProto, layers: Layers, quanta: Mapping[str, Quantum]) -> onnx.ModelProto:
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    pending = set(quanta)
+    names = set(layers.quantised)
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+    replaced: dict[str, str] = {}
+    nodes: list[onnx.NodeProto] = []
+    added: list[TensorProto] = []
+
+    def insert(name: str) -> None:
+        pending.discard(name)
+        replaced[name] = f"{name}_dequantized"
+        pair, constants = _pair(name, quanta[name])
+        nodes.extend(pair)
+        added.extend(constants)
+
+    for name in [tensor.name for tensor in result.graph.input if tensor.name in pending]:
+        insert(name)
+    for node in result.graph.node:
+        for index, name in enumerate(node.input):
+            if name in replaced:
+                node.input[index] = replaced[name]
+        if node.name in names:
+            weight = node.input[1]
+            node.input[1] = f"{weight}_dequantized"
+            if weight not in replaced:
+                replaced[weight] = node.input[1]
+                dequantize, constants = _weight(initializers[weight], output_axis(node))
+                nodes.append(dequantize)
+                added.extend(constants)
+        nodes.append(node)
+        for name in node.output:
+            if name in pending:
+                insert(name)
+    used = {name for node in nodes for name in node.input}
+    constants = [tensor for tensor in (*result.graph.initializer, *added) if tensor.name in used]
+    del result.graph.node[:]
+    del result.graph.initializer[:]
+    result.graph.node.extend(nodes)
+    result.graph.initializer.extend(constants)
+    return result
+
+
+def _pair(name: str, quantum: Quantum) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
+    scale, zero = f"{name}_scale", f"{name}_zero_point"
+    constants = [
+        numpy_helper.from_array(np.array(quantum.scale, np.float32), scale),
+        numpy_helper.from_array(
+            np.array(quantum.zero_point, np.uint8 if quantum.unsigned else np.int8), zero
+        ),
+    ]
+    quantize = helper.make_node(
+        "QuantizeLinear", [name, scale, zero], [f"{name}_quantized"], name=f"{name}_QuantizeLinear"
+    )
+    dequantize = helper.make_node(
+        "DequantizeLinear",
+        [f"{name}_quantized", scale, zero],
+        [f"{name}_dequantized"],
+        name=f"{name}_DequantizeLinear",
+    )
+    return [quantize, dequantize], constants
+
+
+def _weight(tensor: TensorProto, axis: int) -> tuple[onnx.NodeProto, list[TensorProto]]:
+    """A weight stored as INT8 with a scale for each output channel, and the node that restores it."""
+    values = numpy_helper.to_array(tensor)
+    others = tuple(i for i in range(values.ndim) if i != axis)
+    amax = np.abs(values).max(axis=others)
+    scale = np.where(amax > 0, amax / LEVELS, 1.0).astype(np.float32)
+    shape = [-1 if i == axis else 1 for i in range(values.ndim)]
+    stored = np.clip(np.rint(values / scale.reshape(shape)), -LEVELS, LEVELS).astype(np.int8)
+    name = tensor.name
+    dequantize = helper.make_node(
+        "DequantizeLinear",
+        [f"{name}_quantized", f"{name}_scale", f"{name}_zero_point"],
+        [f"{name}_dequantized"],
+        name=f"{name}_DequantizeLinear",
+        axis=axis,
+    )
+    constants = [
+        numpy_helper.from_array(stored, f"{name}_quantized"),
+        numpy_helper.from_array(scale, f"{name}_scale"),
+        numpy_helper.from_array(np.zeros(len(scale), np.int8), f"{name}_zero_point"),
+    ]
+    return dequantize, constants

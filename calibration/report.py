@@ -1,0 +1,77 @@
+"""What a calibration leaves behind: the report in the bundle and the lines on the terminal."""
+
+from __future__ import annotations
+
+import msgspec
+
+from calibration.agreement import Agreement
+
+
+class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`reports/agreement.<precision>.json`.
+
+    Attributes:
+        precision: of the graph that was made.
+        model_sha256: of its ONNX file.
+        fp32_sha256: of the file it was made from.
+        bytes: size of the ONNX file.
+        fp32_bytes: size of the file it was made from.
+        calibration_sha256: content hash of the calibration set; null where none was needed.
+        calibration_images: number of its images.
+        method: that turned histograms into ranges; null where none was needed.
+        trials_db: output SQNR on calibration frames by method.
+        quantised_layers: by node name, in INT8.
+        kept_layers: weighted layers that are not.
+        agreement: of the graph as written, on held-out images; this is what the precision means.
+        agreement_cpu: of this machine's fused kernels; null where there is no graph for them.
+    """
+
+    precision: str
+    model_sha256: str
+    fp32_sha256: str
+    bytes: int
+    fp32_bytes: int
+    calibration_sha256: str | None
+    calibration_images: int
+    method: str | None
+    trials_db: dict[str, float]
+    quantised_layers: list[str]
+    kept_layers: list[str]
+    agreement: Agreement
+    agreement_cpu: Agreement | None
+
+
+def encode_report(report: CalibrationReport) -> bytes:
+    """Canonical JSON."""
+    return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def describe(report: CalibrationReport) -> str:
+    """The report in lines for a terminal."""
+    lines = [
+        f"{report.precision}: {report.bytes / report.fp32_bytes:.2f} of FP32's {report.fp32_bytes} bytes"
+    ]
+    if report.calibration_sha256 is not None:
+        lines.append(f"calibration set {report.calibration_sha256[:12]}, {report.calibration_images} images")
+    if report.method is not None:
+        tried = ", ".join(f"{name} {value:.1f} dB" for name, value in report.trials_db.items())
+        lines.append(f"ranges by {report.method}" + (f" (tried: {tried})" if tried else ""))
+    if report.quantised_layers:
+        weighted = len(report.quantised_layers) + len(report.kept_layers)
+        lines.append(f"{len(report.quantised_layers)} of {weighted} layers in INT8")
+    for agreement in (report.agreement, report.agreement_cpu):
+        if agreement is not None:
+            lines += _figures(agreement)
+    return "\n".join(lines)
+
+
+def _figures(a: Agreement) -> list[str]:
+    correlation = "undefined" if a.heatmap_correlation is None else f"{a.heatmap_correlation:.4f}"
+    return [
+        f"against FP32 on {a.images} held-out images, {a.engine}:",
+        f"  risk difference  max {a.max_difference:.4f}, mean {a.mean_difference:.5f}",
+        f"  decisions        {a.flips} of {a.images} flipped at {a.threshold:.3f}",
+        f"  AUC              {a.auc:.4f}, FP32 {a.auc_fp32:.4f}",
+        f"  output SQNR      risk {a.sqnr_risk_db:.1f} dB, heat map {a.sqnr_heatmap_db:.1f} dB",
+        f"  heat map         correlation {correlation}",
+    ]

@@ -1,0 +1,55 @@
+"""Agreement figures are those of their definitions."""
+
+import numpy as np
+import pytest
+
+from calibration.agreement import compare, run_frames, sqnr
+from edge.engines.golden import Outputs
+from tests.fakes import FakeEngine
+
+
+def outputs(risk, heatmap=None):
+    risk = np.array(risk, np.float32)
+    heatmap = np.linspace(0, 1, 4 * len(risk)) if heatmap is None else heatmap
+    return Outputs(risk, np.array(heatmap, np.float32).reshape(len(risk), 2, 2))
+
+
+def test_differences_flips_and_auc():
+    a = compare(
+        outputs([0.1, 0.4, 0.6, 0.9]),
+        outputs([0.1, 0.55, 0.6, 0.8]),
+        np.array([False, False, True, True]),
+        0.5,
+        "test",
+    )
+    assert a.max_difference == pytest.approx(0.15, abs=1e-6)
+    assert a.mean_difference == pytest.approx(0.0625, abs=1e-6)
+    assert a.flips == 1
+    assert a.images == 4
+    assert (a.auc_fp32, a.auc) == (1.0, 1.0)
+    assert a.heatmap_correlation == pytest.approx(1.0)
+    assert a.sqnr_heatmap_db == 200.0
+
+
+def test_risk_at_the_threshold_counts_as_malignant():
+    labels = np.array([False, True])
+    same = compare(outputs([0.5, 0.5]), outputs([0.5, 0.7]), labels, 0.5, "test")
+    assert same.flips == 0
+
+
+def test_sqnr_is_that_of_known_noise():
+    signal = np.full(1000, 2.0, np.float32)
+    assert sqnr(signal, signal + 0.02) == pytest.approx(40.0, abs=0.01)
+
+
+def test_constant_heatmap_has_no_correlation():
+    flat = outputs([0.2, 0.7], np.zeros(8))
+    assert compare(flat, flat, np.array([False, True]), 0.5, "test").heatmap_correlation is None
+
+
+def test_each_frame_is_run_once():
+    engine, steps = FakeEngine(), []
+    found = run_frames(engine, np.full((3, 1, 4, 4), 51, np.uint8), lambda: steps.append(1))
+    assert engine.calls == len(steps) == 3
+    assert found.risk == pytest.approx([0.2] * 3)
+    assert found.heatmap.shape == (3, 4, 4)

@@ -1,0 +1,98 @@
+"""The verb: a bundle gains INT8 with its report, or stays exactly as it was."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edge.cli import run
+from edge.contract.bundle import open_bundle
+from edge.contract.preprocess import tensor_hash
+from edge.engines.golden import check_golden
+from edge.engines.onnx import onnx_engine, reference_engine
+from edge.errors import DataError, InternalError, UsageError
+from edge.study.parts import held_out, used_in_making
+from edge.study.read import read_study
+from edge.study.tensors import case_tensor
+from tests.networks import write_study
+
+
+def calibrate(bundle, study, *more):
+    return run(["calibrate", str(bundle.path), "--frames", str(study), *more])
+
+
+def test_bundle_gains_int8_with_golden_outputs_and_report(bundle, study, capsys):
+    assert calibrate(bundle, study, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    made = open_bundle(bundle.path)
+    assert made.precisions() == ["fp32", "int8"]
+    assert json.loads(made.read("reports/agreement.int8.json")) == printed
+    assert printed["model_sha256"] == made.sha256("model.int8.onnx")
+    assert printed["agreement"]["images"] == 8
+    assert printed["agreement"]["max_difference"] < 0.03
+    assert printed["calibration_images"] == 16
+    assert made.manifest.files["model.int8.onnx"].parent == made.sha256("model.onnx")
+    assert made.manifest.files["golden/int8.risk.npy"].parent == made.sha256("model.int8.onnx")
+    for engine in (onnx_engine(made, "int8", threads=1), reference_engine(made, "int8", threads=1)):
+        assert check_golden(made, engine, "int8") < 0.06
+
+
+def test_report_is_printed_in_words(bundle, study, capsys):
+    calibrate(bundle, study, "--method", "max")
+    out = capsys.readouterr().out
+    assert "ranges by max" in out
+    assert "flipped at 0.500" in out
+
+
+def test_only_training_and_validation_images_give_ranges(bundle, study, monkeypatch):
+    import calibration.calibrate as verb
+
+    seen = []
+    real = verb.calibration_set
+
+    def spy(tensors, count):
+        seen.append(tensors.copy())
+        return real(tensors, count)
+
+    monkeypatch.setattr(verb, "calibration_set", spy)
+    calibrate(bundle, study, "--method", "max")
+    whole = read_study(study)
+    size = bundle.spec.preprocessing
+
+    def hashes(cases):
+        return {tensor_hash(case_tensor(case, size)) for case in cases}
+
+    found = {tensor_hash(tensor[None]) for tensor in np.concatenate(seen)}
+    assert found == hashes(used_in_making(bundle, whole))
+    assert not found & hashes(held_out(bundle, whole))
+
+
+def test_frames_of_another_study_are_refused_and_the_bundle_kept(bundle, tmp_path):
+    other = write_study(tmp_path / "other", seed=77)
+    with pytest.raises(DataError, match="is not the one"):
+        calibrate(bundle, other)
+    assert open_bundle(bundle.path).id == bundle.id
+
+
+def test_kernels_that_compute_something_else_leave_the_bundle_as_it_was(bundle, study, monkeypatch):
+    import calibration.calibrate as verb
+
+    monkeypatch.setitem(verb.RISK_TOLERANCE, "int8", -1.0)
+    with pytest.raises(InternalError, match="bundle was not changed"):
+        calibrate(bundle, study, "--method", "max")
+    assert open_bundle(bundle.path).id == bundle.id
+
+
+def test_second_calibration_replaces_the_first_whole(bundle, study):
+    calibrate(bundle, study, "--method", "max")
+    first = open_bundle(bundle.path)
+    calibrate(bundle, study, "--method", "max", "--keep", "a1_Conv")
+    second = open_bundle(bundle.path)
+    assert second.sha256("model.int8.onnx") != first.sha256("model.int8.onnx")
+    report = json.loads(second.read("reports/agreement.int8.json"))
+    assert "a1_Conv" in report["kept_layers"]
+
+
+def test_unknown_method_is_a_usage_error(bundle, study):
+    with pytest.raises(UsageError, match="invalid choice"):
+        calibrate(bundle, study, "--method", "guess")
