@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
     "calibrate": Verb(
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
+    "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
 }
 
 

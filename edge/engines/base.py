@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,23 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds. Safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Where one inference spent its time on the device: milliseconds between events in its own stream."""
+
+    transfer_in_ms: float
+    compute_ms: float
+    transfer_out_ms: float
+
+
+@runtime_checkable
+class TimedEngine(Engine, Protocol):
+    """An engine on a device of its own, which can tell transfers from computing. Only the bench asks."""
+
+    def infer_timed(self, tensor: NDArray[np.uint8]) -> tuple[Inference, Phases]:
+        """As `infer`, with events around each phase; slower by what the events cost."""
 
 
 def checked(risk: float, heatmap: NDArray[np.float32]) -> Inference:

@@ -14,7 +14,16 @@ from edge.errors import DataError, RefusedError
 class OnnxEngine:
     """One ONNX Runtime session. See `Engine` for the life cycle."""
 
-    def __init__(self, model: bytes, spec: ModelSpec, precision: str, *, threads: int, optimise: bool = True):
+    def __init__(
+        self,
+        model: bytes,
+        spec: ModelSpec,
+        precision: str,
+        *,
+        threads: int,
+        spin: bool = False,
+        optimise: bool = True,
+    ):
         """Load a graph.
 
         Args:
@@ -22,6 +31,7 @@ class OnnxEngine:
             spec: of the bundle; the graph's own copy must be the same.
             precision: of the graph, for reports.
             threads: that one inference may use.
+            spin: idle workers wait busily: sooner awake, but they take the cores from capture and drawing.
             optimise: False runs the graph node by node as written, which is how quantised graphs are judged.
 
         Raises:
@@ -34,8 +44,7 @@ class OnnxEngine:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Idle workers that spin steal the cores from capture and drawing.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
         if not optimise:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
@@ -77,7 +86,7 @@ class OnnxEngine:
         """ONNX Runtime frees the session with its last reference."""
 
 
-def onnx_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:
+def onnx_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> OnnxEngine:
     """The fastest engine that ONNX Runtime has for the bundle's `precision` on a CPU.
 
     A quantised graph is arranged for TensorRT; where the bundle has the same arranged for CPU kernels, that
@@ -85,7 +94,7 @@ def onnx_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:
     """
     name = cpu_file(precision)
     model = bundle.read(name) if bundle.has(name) else bundle.model(precision)
-    return OnnxEngine(model, bundle.spec, precision, threads=threads)
+    return OnnxEngine(model, bundle.spec, precision, threads=threads, spin=spin)
 
 
 def reference_engine(bundle: Bundle, precision: str, *, threads: int) -> OnnxEngine:

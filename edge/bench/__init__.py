@@ -1,0 +1,1 @@
+"""Measurements that an engineer who distrusts vendors can repeat: engine, pipeline, glass to glass, soak."""
