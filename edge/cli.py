@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
+    "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
 }
 
 
