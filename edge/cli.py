@@ -32,13 +32,13 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
+    "train": Verb("export.train", "train a classifier on a study", "train"),
+    "export": Verb("export.export", "write a trained run as a bundle", "train"),
+    "evaluate": Verb("export.evaluate", "judge a bundle on cases it has never met", "train"),
     "calibrate": Verb(
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
-    "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
-    "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
-    "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
 }
 
 

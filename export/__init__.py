@@ -1,1 +1,1 @@
-"""Turns a study into a bundle: train, judge, export. Runs on a workstation."""
+"""Training, judging and exporting a classifier, on the workstation. Never installed on a cart."""

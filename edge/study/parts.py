@@ -19,6 +19,9 @@ from edge.study.images import image_hash
 
 SPLIT = "reports/split.csv"
 
+EXCLUDED = "excluded"
+"""Part of an image that is neither trained on nor judged: its near-duplicates contradict its label."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -57,7 +60,7 @@ def read_members(bundle: Bundle) -> list[Member]:
         raise DataError(f"{SPLIT} of bundle {bundle.id} has other columns than {', '.join(names)}")
     members = [Member(**row) for row in reader]
     for member in members:
-        if member.part not in PARTS or member.label not in LABELS:
+        if member.part not in (*PARTS, EXCLUDED) or member.label not in LABELS:
             raise DataError(f"{SPLIT} of bundle {bundle.id}: part '{member.part}', label '{member.label}'")
     return members
 

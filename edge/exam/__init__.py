@@ -1,1 +1,0 @@
-"""What is known about the examination: the signal's state, the ultrasound field, and the evidence so far."""

@@ -1,1 +1,0 @@
-"""Where pictures and risks go: the drawn overlay, the page, the recording and the log."""

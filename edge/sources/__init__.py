@@ -1,1 +1,0 @@
-"""Where pictures come from, all behind one `FrameSource`."""

@@ -1,0 +1,75 @@
+"""The graph that travels: a grey frame in, a probability and a heat map out, all arithmetic inside."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from edge.contract.spec import METADATA_KEY, ModelSpec, encode_spec
+from export.network import ResNet
+
+OPSET = 18  # TensorRT 10's parser reads 9 to 20
+
+
+class Deployed(nn.Module):
+    """`network` with its temperature; the offset of the calibration is in its last bias already."""
+
+    def __init__(self, network: ResNet, temperature: float):
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+        self.eval()
+
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor]:
+        """Risk (1,) and heat map (1, h, w), float32, of a frame uint8 (1, 1, H, W).
+
+        The heat map is the sigmoid of the local logit over the temperature: 0.5 speaks for neither class, and
+        the same value means the same in every frame.
+        """
+        # TensorRT takes uint8 only where the first node is this Cast.
+        logit, local = self.network(frame.to(torch.float32))
+        return torch.sigmoid(logit / self.temperature), torch.sigmoid(local / self.temperature)
+
+
+def to_onnx(model: Deployed, spec: ModelSpec) -> bytes:
+    """The ONNX file with the contract's metadata and no trace of this machine's paths."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch's own exporter uses what torch deprecates
+        logger = logging.getLogger("torch.onnx")
+        level = logger.level
+        logger.setLevel(logging.ERROR)  # it misses torchvision, which we do not use
+        try:
+            program = torch.onnx.export(
+                model,
+                (torch.zeros(spec.input.shape, dtype=torch.uint8),),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[spec.input.name],
+                output_names=[output.name for output in spec.outputs],
+                verbose=False,
+            )
+        finally:
+            logger.setLevel(level)
+    assert program is not None
+    return with_metadata(program.model_proto, spec)
+
+
+def with_metadata(model: onnx.ModelProto, spec: ModelSpec) -> bytes:
+    """Strip what tools left behind, write the specification last, check the graph, and serialise it."""
+    for item in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del item.metadata_props[:]
+        item.doc_string = ""
+    for initializer in model.graph.initializer:
+        del initializer.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    model.doc_string = model.graph.doc_string = ""
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, encode_spec(spec).decode()
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data

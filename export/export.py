@@ -1,0 +1,118 @@
+"""Write a run as a bundle: `sonocart export RUN --out BUNDLE`.
+
+The bundle has one ONNX file with everything inside (uint8 frame in, risk and heat map out), golden frames,
+the split, the training log and a model card. Torch and ONNX Runtime must agree,
+or nothing is written (exit 70).
+
+Examples:
+  sonocart export runs/first --out bundle
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.bundle import NewFile, create_bundle, model_file
+from edge.contract.spec import SCHEMA, ModelSpec, Provenance, TensorSpec, encode_spec
+from edge.engines.golden import golden_inputs, golden_outputs, golden_tensors, run_golden
+from edge.engines.onnx import OnnxEngine
+from edge.errors import CannotCreateError
+from edge.study.cases import LABELS
+from edge.study.parts import SPLIT, encode_members
+from export.card import INTENDED_USE, LIMITS, model_card
+from export.deployed import Deployed, to_onnx
+from export.golden_frames import golden_frames
+from export.parity import check_parity, torch_outputs
+from export.run_folder import Run, read_run
+
+REPORTS = ("log.csv", "metrics.json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder that sonocart train wrote")
+    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="new folder for the bundle")
+    parser.add_argument("--name", help="of the model, for the screen and reports (default: the run's folder)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Export, check against torch, write the bundle."""
+    if args.out.exists():
+        raise CannotCreateError(f"'{args.out}' exists already; choose another --out or remove it first")
+    run, network, members = read_run(args.run)
+    model = Deployed(network, run.temperature)
+    frames = golden_frames()
+    size = run.settings.preprocessing
+    heatmap = torch_outputs(model, np.zeros((1, 1, size.height, size.width), np.uint8)).heatmap
+    spec = specification(run, args.name or args.run.resolve().name, heatmap.shape)
+    graph = to_onnx(model, spec)
+    tensors = golden_tensors(frames, spec)
+    outputs = run_golden(OnnxEngine(graph, spec, "fp32", threads=1), tensors)
+    parity = check_parity(torch_outputs(model, tensors), outputs)
+    files = {
+        "model.json": NewFile(encode_spec(spec)),
+        model_file("fp32"): NewFile(graph),
+        "MODEL_CARD.md": NewFile(model_card(spec, run).encode()),
+        SPLIT: NewFile(encode_members(members)),
+        "reports/parity.json": NewFile(json.dumps(asdict(parity), indent=2).encode() + b"\n"),
+        **{f"reports/{name}": NewFile((args.run / name).read_bytes()) for name in REPORTS},
+        **golden_inputs(frames, tensors),
+        **golden_outputs("fp32", outputs),
+    }
+    bundle = create_bundle(args.out, files)
+    print(f"bundle      {bundle.path}, id {bundle.id}, {len(graph) / 1e6:.1f} MB of ONNX")
+    print(f"parity      torch against ONNX Runtime: risk {parity.risk:.1e}, heat map {parity.heatmap:.1e}")
+    print(f"\nNext: sonocart evaluate {bundle.path} STUDY")
+    return 0
+
+
+def specification(run: Run, name: str, heatmap: tuple[int, ...]) -> ModelSpec:
+    """The contract for a run's model whose heat map has the shape `heatmap`."""
+    size = run.settings.preprocessing
+    return ModelSpec(
+        schema=SCHEMA,
+        name=name,
+        labels=LABELS,
+        input=TensorSpec(
+            name="frame",
+            dtype="uint8",
+            shape=(1, 1, size.height, size.width),
+            meaning="luma of the region, full range, 0 is black",
+        ),
+        outputs=(
+            TensorSpec(
+                name="risk",
+                dtype="float32",
+                shape=(1,),
+                meaning="calibrated probability of malignancy, 0 to 1",
+            ),
+            TensorSpec(
+                name="heatmap",
+                dtype="float32",
+                shape=heatmap,
+                meaning="class activation: sigmoid of the local logit, 0.5 speaks for neither class",
+            ),
+        ),
+        preprocessing=size,
+        temperature=run.temperature,
+        operating_points=run.operating_points,
+        operating_point=run.operating_point,
+        intended_use=INTENDED_USE,
+        limits=LIMITS,
+        provenance=Provenance(
+            created=run.created,
+            sonocart=run.sonocart,
+            torch=run.torch,
+            network=run.settings.network,
+            parameters=run.parameters,
+            seed=run.settings.seed,
+            study_sha256=run.settings.study_sha256,
+            images=run.images,
+            groups=run.groups,
+        ),
+    )

@@ -1,0 +1,253 @@
+"""The training loop, readable from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from export.augment import augment
+from export.checkpoint import load_checkpoint, save_checkpoint
+from export.network import ResNet
+from export.statistics import auc
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to train. The defaults are the ones that docs/measurements reports on."""
+
+    epochs: int = 80
+    batch: int = 32
+    learning_rate: float = 2e-3  # peak, for a batch of 32
+    weight_decay: float = 0.02
+    warmup: float = 0.1  # share of all steps
+    ema: float = 0.98  # of each step's weights; a memory of 50 steps, some five epochs of 350 images
+    patience: int = 30  # epochs without a better validation AUC
+    smoothing: float = 0.05  # of labels; pathology is certain, but one image of it is not
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Tensors in memory, made once by `prepare`: images uint8 (N, 1, H, W), malignant bool (N,)."""
+
+    images: NDArray[np.uint8]
+    malignant: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One line of the training log. The training loss is weighted and of augmented images."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    validation_auc: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What came of it: the log, and the epoch whose averaged weights are now in the network."""
+
+    log: tuple[Epoch, ...]
+    best: int
+
+
+def fit(
+    network: ResNet,
+    train: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    *,
+    seed: int,
+    state: Path | None = None,
+    report: Callable[[Sequence[Epoch]], None],
+) -> Fit:
+    """Train `network` in place and leave the best epoch's averaged weights in it.
+
+    Deterministic for a seed, a machine and a number of threads. After each epoch everything that the next one
+    depends on is written to `state`; where that file exists, training goes on from it.
+
+    Args:
+        network: on the device to train on.
+        train: examples, shuffled here.
+        validation: decides which epoch is kept, and nothing else.
+        recipe: constants of the loop.
+        seed: of order, augmentation and dropout.
+        state: checkpoint file; None to keep none.
+        report: called after each epoch with the log so far.
+    """
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    device = next(network.parameters()).device
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
+    grey = torch.from_numpy(train.images[train.images > 0].astype(np.float32))
+    network.mean.fill_(grey.mean())
+    network.deviation.fill_(grey.std())
+
+    # The rare class counts as much as the frequent one; the scaling on validation takes the prior back.
+    share = float(train.malignant.mean())
+    weights = torch.where(torch.from_numpy(train.malignant), 0.5 / share, 0.5 / (1 - share)).float()
+    targets = torch.from_numpy(train.malignant).float() * (1 - recipe.smoothing) + recipe.smoothing / 2
+    images = torch.from_numpy(train.images)
+
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]  # biases and batch norm are not shrunk
+    optimiser = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=recipe.learning_rate,
+    )
+    average = copy.deepcopy(network).eval()
+    best = copy.deepcopy(average)
+    generator = torch.Generator().manual_seed(seed)
+    steps = math.ceil(len(images) / recipe.batch)
+    log: list[Epoch] = []
+    if state is not None and state.exists():
+        log = _restore(state, network, average, best, optimiser, generator)
+
+    for epoch in range(len(log), recipe.epochs):
+        if log and epoch - _best(log).epoch > recipe.patience:
+            break
+        began = time.perf_counter()
+        network.train()
+        order = torch.randperm(len(images), generator=generator)
+        total = 0.0
+        for step in range(steps):
+            chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
+            if len(chosen) < 2:
+                continue  # batch norm has no spread over one image
+            rate = recipe.learning_rate * _schedule((epoch * steps + step) / (recipe.epochs * steps), recipe)
+            for parameters in optimiser.param_groups:
+                parameters["lr"] = rate
+            batch = augment(images[chosen].float(), generator).to(device, memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=fast_half(device)):
+                logits, _ = network(batch)
+            loss = F.binary_cross_entropy_with_logits(
+                logits.float(), targets[chosen].to(device), weights[chosen].to(device)
+            )
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+            _average(
+                average, network, min(recipe.ema, (epoch * steps + step + 1) / (10 + epoch * steps + step))
+            )
+            total += loss.item() * len(chosen)
+        logits_of = predict(average, validation.images)
+        truth = validation.malignant
+        log.append(
+            Epoch(
+                epoch=epoch,
+                learning_rate=rate,
+                train_loss=total / len(images),
+                validation_loss=float(np.mean(np.logaddexp(0, np.where(truth, -logits_of, logits_of)))),
+                validation_auc=auc(truth, logits_of).value,
+                seconds=time.perf_counter() - began,
+            )
+        )
+        if _best(log).epoch == epoch:
+            best.load_state_dict(average.state_dict())
+        if state is not None:
+            _store(state, network, average, best, optimiser, generator, log)
+        report(log)
+    network.load_state_dict(best.state_dict())
+    network.eval()
+    return Fit(tuple(log), _best(log).epoch)
+
+
+@torch.no_grad()
+def predict(network: ResNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
+    """Logits of uint8 (N, 1, H, W), float64 (N,), in full precision."""
+    network.eval()
+    device = next(network.parameters()).device
+    parts = [
+        network(torch.from_numpy(images[i : i + batch]).to(device, torch.float32))[0].cpu()
+        for i in range(0, len(images), batch)
+    ]
+    return torch.cat(parts).double().numpy()
+
+
+def fast_half(device: torch.device) -> bool:
+    """True where bfloat16 is computed in hardware: on GPUs, and on CPUs with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return True
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def _schedule(progress: float, recipe: Recipe) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    if progress < recipe.warmup:
+        return max(progress / recipe.warmup, 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
+
+
+def _best(log: list[Epoch]) -> Epoch:
+    """Highest validation AUC; of equals the one with the lower loss."""
+    return max(log, key=lambda epoch: (epoch.validation_auc, -epoch.validation_loss))
+
+
+@torch.no_grad()
+def _average(average: ResNet, network: ResNet, decay: float) -> None:
+    for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if kept.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.copy_(new)
+
+
+def _store(
+    path: Path,
+    network: ResNet,
+    average: ResNet,
+    best: ResNet,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    log: list[Epoch],
+) -> None:
+    tensors: dict[str, Tensor] = {
+        "generator": generator.get_state(),
+        "torch": torch.get_rng_state(),
+    }
+    for prefix, module in (("network", network), ("average", average), ("best", best)):
+        tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+    for index, slots in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value for name, value in slots.items()}
+    rows = [[getattr(row, name) for name in Epoch.__slots__] for row in log]
+    save_checkpoint(path, tensors, {"log": rows})
+
+
+def _restore(
+    path: Path,
+    network: ResNet,
+    average: ResNet,
+    best: ResNet,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+) -> list[Epoch]:
+    tensors, about = load_checkpoint(path)
+    for prefix, module in (("network", network), ("average", average), ("best", best)):
+        module.load_state_dict(
+            {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
+        )
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+    optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
+    generator.set_state(tensors["generator"])
+    torch.set_rng_state(tensors["torch"])
+    rows = about["log"]
+    assert isinstance(rows, list)
+    return [Epoch(*row) for row in rows]

@@ -1,0 +1,138 @@
+"""The folder of a training run.
+
+    settings.json  split.csv  log.csv  state.safetensors           while it trains
+    weights.safetensors  run.json  validation.csv  metrics.json    once it has ended; the state is removed
+
+`split.csv` names files and patients and stays at the site; the bundle carries pseudonyms only.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from edge.atomic import new_file
+from edge.contract.spec import OperatingPoint, Preprocessing
+from edge.errors import DataError, NoInputError
+from edge.study.cases import Case
+from edge.study.parts import Member, pseudonym
+from export.checkpoint import load_checkpoint
+from export.network import NETWORKS, ResNet, build
+from export.split import Split
+
+STATE = "state.safetensors"
+WEIGHTS = "weights.safetensors"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a run depends on; a resumed run must have the same."""
+
+    study_sha256: str
+    network: str
+    initial_sha256: str | None
+    preprocessing: Preprocessing
+    epochs: int
+    seed: int
+
+
+class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A finished training: all that export needs beside the weights and the split.
+
+    Attributes:
+        prevalence: share of malignant images in the training part.
+        images, groups: numbers in the train, validation and test parts.
+        temperature: of the calibrated logit; the offset is in the weights already.
+    """
+
+    settings: Settings
+    created: str
+    sonocart: str
+    torch: str
+    parameters: int
+    prevalence: float
+    images: dict[str, int]
+    groups: dict[str, int]
+    best_epoch: int
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    operating_point: str
+
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+
+def study_hash(hashes: Sequence[str], cases: Sequence[Case]) -> str:
+    """One hash of a study's content: images, labels and patients, whatever their order and file names."""
+    lines = sorted(f"{sha} {case.label} {case.patient}" for sha, case in zip(hashes, cases, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """A record as JSON, in one step."""
+    with new_file(path) as partial:
+        partial.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """What `write_record` wrote.
+
+    Raises:
+        NoInputError: there is none.
+        DataError: it is not a `kind`.
+    """
+    if not path.is_file():
+        raise NoInputError(
+            f"there is no '{path}', so '{path.parent}' is no run. Run: sonocart train STUDY --out"
+        )
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"'{path}' is not readable: {error}; train again") from error
+
+
+def read_run(folder: Path) -> tuple[Run, ResNet, list[Member]]:
+    """A finished run: its record, its network with the best weights, and its split.
+
+    Raises:
+        NoInputError: no run, or one that has not ended.
+        DataError: a file of it is damaged.
+    """
+    if (folder / STATE).exists():
+        raise NoInputError(f"run '{folder}' has not ended. Run: sonocart train STUDY --out {folder} --resume")
+    run = read_record(folder / "run.json", Run)
+    if run.settings.network not in NETWORKS:
+        raise DataError(
+            f"run '{folder}' has a network '{run.settings.network}'; known: {', '.join(NETWORKS)}"
+        )
+    network = build(run.settings.network)
+    tensors, _ = load_checkpoint(folder / WEIGHTS)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"'{folder / WEIGHTS}' does not fit {run.settings.network}; train again") from error
+    return run, network.eval(), _read_split(folder / "split.csv", run.settings.study_sha256)
+
+
+def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:
+    """The split with the study's own names."""
+    with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "sha256", "group", "label", "part"])
+        for case, sha, group, part in zip(cases, hashes, split.groups, split.parts, strict=True):
+            writer.writerow([case.path.relative_to(root).as_posix(), sha, group, case.label, part])
+
+
+def _read_split(path: Path, study_sha256: str) -> list[Member]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [
+                Member(row["sha256"], pseudonym(row["group"], study_sha256), row["label"], row["part"])
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' is no split of a run: {error}; train again") from error

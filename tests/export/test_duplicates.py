@@ -1,0 +1,46 @@
+"""Near-duplicates are found through mirrors, compression and text, and different pictures are left alone."""
+
+import cv2
+import numpy as np
+import pytest
+
+from export.duplicates import Pair, find_pairs, group
+
+
+@pytest.fixture
+def picture():
+    rng = np.random.default_rng(2)
+    return cv2.resize(rng.integers(0, 256, (12, 12), np.uint8), (200, 160), interpolation=cv2.INTER_CUBIC)
+
+
+def changed(picture, how):
+    if how == "mirror":
+        return picture[:, ::-1]
+    if how == "smaller":
+        return cv2.resize(picture, (100, 80), interpolation=cv2.INTER_AREA)
+    if how == "jpeg":
+        return cv2.imdecode(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 20])[1], 0)
+    if how == "brighter":
+        return np.clip(picture * 0.7 + 60, 0, 255).astype(np.uint8)
+    if how == "text":
+        return cv2.putText(picture.copy(), "PAROTID R", (10, 150), cv2.FONT_HERSHEY_PLAIN, 1, 255)
+    return np.dstack([picture] * 3)
+
+
+@pytest.mark.parametrize("how", ["mirror", "smaller", "jpeg", "brighter", "text", "colour"])
+def test_a_changed_copy_is_found(picture, how):
+    (pair,) = find_pairs([picture, changed(picture, how)])
+    assert (pair.first, pair.second, pair.mirrored) == (0, 1, how == "mirror")
+
+
+def test_different_pictures_are_no_pair(picture):
+    rng = np.random.default_rng(3)
+    other = cv2.resize(rng.integers(0, 256, (12, 12), np.uint8), (200, 160), interpolation=cv2.INTER_CUBIC)
+    assert find_pairs([picture, other]) == []
+    assert find_pairs([picture, np.zeros((50, 50), np.uint8)]) == []
+
+
+def test_a_chain_of_pairs_is_one_group():
+    pairs = [Pair(0, 2, 0.95, False), Pair(2, 4, 0.95, True)]
+    assert group(5, pairs).tolist() == [0, 1, 0, 2, 0]
+    assert group(2, []).tolist() == [0, 1]

@@ -1,0 +1,114 @@
+"""`sonocart train` writes a whole run, or says what is wrong and writes nothing."""
+
+import csv
+import json
+
+import pytest
+
+from edge import cli
+from edge.errors import CannotCreateError, DataError, NoInputError, UsageError
+from edge.study.cases import PARTS
+from export.run_folder import read_run
+
+
+def table(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_a_run_has_all_that_export_needs(run):
+    record, network, members = read_run(run)
+    assert not network.training
+    assert {member.part for member in members} == set(PARTS)
+    assert sum(record.images.values()) == len(members) == 80
+    assert [point.name for point in record.operating_points] == [
+        "high-sensitivity",
+        "balanced",
+        "high-specificity",
+    ]
+    assert not (run / "state.safetensors").exists()
+
+
+def test_the_log_can_be_plotted(run):
+    rows = table(run / "log.csv")
+    assert len(rows) == 6
+    assert all(float(row["train_loss"]) > 0 for row in rows)
+    assert json.loads((run / "metrics.json").read_text())["validation_auc"]["value"] is not None
+
+
+def test_the_split_of_the_run_keeps_patients_apart_and_their_names_at_home(run):
+    rows = table(run / "split.csv")
+    parts = {}
+    for row in rows:
+        parts.setdefault(row["group"], set()).add(row["part"])
+    assert all(len(found) == 1 for found in parts.values())
+    assert not any(member.group in parts for member in read_run(run)[2])
+
+
+def test_the_progress_is_on_stderr_and_the_summary_on_stdout(learnable, tmp_path, capsys):
+    cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), "--epochs", "1"])
+    captured = capsys.readouterr()
+    assert "training" in captured.err
+    assert "validation AUC" in captured.out
+    assert "sonocart export" in captured.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--epochs", "0"], UsageError),
+        (["--seed", "-1"], UsageError),
+        (["--network", "vgg"], UsageError),
+        (["--init", "nothing.safetensors"], NoInputError),
+        (["--resume"], NoInputError),
+    ],
+)
+def test_wrong_options_write_nothing(learnable, tmp_path, arguments, error):
+    with pytest.raises(error):
+        cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), *arguments])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_image_is_named_and_nothing_written(learnable, tmp_path):
+    study = tmp_path / "study"
+    study.mkdir()
+    for path in learnable.iterdir():
+        (study / path.name).write_bytes(path.read_bytes())
+    (study / "7-1.png").write_bytes(b"\x89PNG")
+    with pytest.raises(DataError, match=r"7-1\.png"):
+        cli.run(["train", str(study), "--out", str(tmp_path / "run"), "--epochs", "1"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_taken_folder_is_refused_and_left_alone(learnable, tmp_path):
+    (tmp_path / "notes.txt").write_text("keep")
+    with pytest.raises(CannotCreateError, match="not empty"):
+        cli.run(["train", str(learnable), "--out", str(tmp_path), "--epochs", "1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_unwritable_folder_is_named(learnable):
+    with pytest.raises(CannotCreateError, match="/proc/run"):
+        cli.run(["train", str(learnable), "--out", "/proc/run", "--epochs", "1"])
+
+
+def test_a_finished_run_is_not_resumed(run, learnable):
+    with pytest.raises(UsageError, match="has ended"):
+        cli.run(["train", str(learnable), "--out", str(run), "--epochs", "6", "--resume"])
+
+
+def test_a_run_is_resumed_with_its_own_settings_only(run, learnable, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    with pytest.raises(UsageError, match="seed 0, found 5"):
+        cli.run(["train", str(learnable), "--out", str(begun), "--epochs", "6", "--seed", "5", "--resume"])
+
+
+def test_lesion_region_needs_boxes(learnable, tmp_path):
+    lines = (learnable / "manifest.csv").read_text().splitlines()
+    for path in learnable.glob("*.png"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    bare = [",".join(line.split(",")[:3]) for line in lines]
+    (tmp_path / "manifest.csv").write_text("\n".join(bare) + "\n")
+    with pytest.raises(DataError, match="no lesion box"):
+        cli.run(["train", str(tmp_path), "--out", str(tmp_path / "run"), "--region", "lesion"])
