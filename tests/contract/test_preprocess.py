@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, still
-from edge.contract.preprocess import letterbox, prepare
+from edge.contract.preprocess import letterbox, prepare, shrink
 from edge.contract.roi import Roi
 from edge.errors import DataError
 
@@ -84,3 +84,30 @@ def test_letterbox_always_fits_and_touches_two_sides(width, height, size):
     inner = letterbox(Roi(0, 0, width, height), *size)
     assert inner.inside(Roi(0, 0, *size))
     assert inner.width == size[0] or inner.height == size[1]
+
+
+@given(
+    rows=st.integers(1, 400),
+    columns=st.integers(1, 400),
+    height=st.integers(1, 64),
+    width=st.integers(1, 64),
+    seed=st.integers(0, 9),
+)
+def test_shrinking_is_opencvs_area_but_for_ties(rows, columns, height, width, seed):
+    height, width = min(height, rows), min(width, columns)
+    luma = np.random.default_rng(seed).integers(0, 256, (rows, columns), np.uint8)
+    expected = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width)
+    assert np.abs(shrink(luma, width, height).astype(int) - expected).max() <= 1
+
+
+def test_shrinking_a_large_bright_picture_loses_no_precision():
+    luma = np.full((2160, 3840), 254, np.uint8)
+    luma[::2] = 255
+    assert np.all(np.abs(shrink(luma, 223, 125).astype(int) - 254.5) <= 1)
+    assert np.all(shrink(np.full((2160, 3840), 255, np.uint8), 223, 125) == 255)
+
+
+def test_shrinking_keeps_no_memory_of_the_last_picture():
+    first = shrink(np.full((90, 70), 9, np.uint8), 30, 30)
+    shrink(np.full((90, 70), 200, np.uint8), 30, 30)
+    assert np.all(first == 9)
