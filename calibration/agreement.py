@@ -83,6 +83,11 @@ def compare(
     )
 
 
+def score(reference: Outputs, other: Outputs) -> float:
+    """The lower of the SQNR of risk and heat map, dB: one number to rank by."""
+    return min(sqnr(reference.risk, other.risk), sqnr(reference.heatmap, other.heatmap))
+
+
 def sqnr(reference: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """Signal to quantisation noise ratio in dB, at most 200."""
     signal = float(np.square(reference, dtype=np.float64).sum())

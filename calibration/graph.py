@@ -30,11 +30,15 @@ class Graph:
             for name in node.input:
                 self.consumers[name].append(node)
 
-    def weight(self, node: onnx.NodeProto) -> NDArray[np.float32] | None:
-        """The constant weight of a Conv, Gemm or MatMul; None for any other node."""
-        if node.op_type in WEIGHTED and node.input[1] in self.initializers:
-            return np.asarray(onnx.numpy_helper.to_array(self.initializers[node.input[1]]))
-        return None
+    def weight(self, node: onnx.NodeProto) -> NDArray[np.generic] | None:
+        """The constant weight of a Conv, Gemm or MatMul as it is stored; None for any other node."""
+        if node.op_type not in WEIGHTED:
+            return None
+        name = node.input[1]
+        if name in self.producer and self.producer[name].op_type == "DequantizeLinear":
+            name = self.producer[name].input[0]
+        tensor = self.initializers.get(name)
+        return None if tensor is None else np.asarray(onnx.numpy_helper.to_array(tensor))
 
     def activation(self, name: str) -> str:
         """The tensor after the activation function that alone follows `name`, or `name` itself.

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibration.agreement import run_frames, sqnr
+from calibration.agreement import run_frames, score
 from calibration.audit import require_clean
 from calibration.frames import CalibrationSet
 from calibration.graph import Graph, finish
+from calibration.half import halve
 from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors
 from calibration.quantize import for_cpu, for_engine
 from calibration.ranges import amax, collect
 from edge.contract.spec import ModelSpec
-from edge.engines.golden import Outputs
 from edge.engines.onnx import OnnxEngine
 from edge.errors import DataError
 
@@ -35,6 +35,7 @@ class Int8:
         layers: which run in INT8.
         method: that gave the ranges.
         trials_db: by method that was tried, the lower of the SQNR of risk and heat map on calibration frames.
+        ranges: largest magnitude that is represented, by tensor.
     """
 
     engine: bytes
@@ -42,6 +43,7 @@ class Int8:
     layers: Layers
     method: str
     trials_db: Mapping[str, float]
+    ranges: Mapping[str, float]
 
 
 def quantise(
@@ -51,6 +53,7 @@ def quantise(
     *,
     methods: Collection[str],
     keep: Collection[str],
+    half: bool,
     threads: int,
     track: Callable[[str, int], Callable[[], None]],
 ) -> Int8:
@@ -61,7 +64,8 @@ def quantise(
         spec: the contract that the graph carries.
         frames: the ranges' source.
         methods: of `METHODS`; with one there is nothing to compare.
-        keep: names of layers that stay in FP32.
+        keep: names of layers that stay in higher precision.
+        half: the rest of the trunk is FP16 instead of FP32.
         threads: for ONNX Runtime.
         track: called with a title and a number of steps; gives the function to call after each step.
 
@@ -78,7 +82,7 @@ def quantise(
         )
     tensors = tuple(dict.fromkeys([*engine_tensors(graph, layers), *cpu_tensors(graph, layers)[0]]))
     histograms = collect(model, tensors, frames, threads, track("ranges", frames.count))
-    trials = trial_frames(frames)
+    trials = trial_frames(frames, TRIAL_FRAMES)
     candidates = {
         method: {name: amax(histogram, method) for name, histogram in histograms.items()}
         for method in methods
@@ -88,25 +92,24 @@ def quantise(
         step = track("methods", len(trials) * (1 + len(candidates)))
         plain = OnnxEngine(model.SerializeToString(), spec, "fp32", threads=threads)
         reference = run_frames(plain, trials, step)
-        for method, ranges in candidates.items():
-            data = finish(for_engine(model, layers, ranges), model)
-            engine = OnnxEngine(data, spec, "int8", threads=threads, optimise=False)
+        for method, tried in candidates.items():
+            trial = finish(for_engine(model, layers, tried), model)
+            engine = OnnxEngine(trial, spec, "int8", threads=threads, optimise=False)
             scores[method] = score(reference, run_frames(engine, trials, step))
     best = max(scores, key=lambda name: scores[name]) if scores else next(iter(candidates))
-    quantised = for_engine(model, layers, candidates[best])
+    ranges = candidates[best]
+    quantised = for_engine(model, layers, ranges)
+    if half:
+        quantised = halve(quantised)
     data = finish(quantised, model)
     require_clean(quantised)
     signed = {name: histogram.signed for name, histogram in histograms.items()}
-    return Int8(data, finish(for_cpu(model, layers, candidates[best], signed), model), layers, best, scores)
+    cpu = finish(for_cpu(model, layers, ranges, signed), model)
+    return Int8(data, cpu, layers, best, scores, ranges)
 
 
-def score(reference: Outputs, other: Outputs) -> float:
-    """The lower of the SQNR of risk and heat map, dB."""
-    return min(sqnr(reference.risk, other.risk), sqnr(reference.heatmap, other.heatmap))
-
-
-def trial_frames(frames: CalibrationSet) -> NDArray[np.uint8]:
-    """At most `TRIAL_FRAMES` of the set, evenly spaced."""
-    count = min(TRIAL_FRAMES, frames.count)
+def trial_frames(frames: CalibrationSet, limit: int) -> NDArray[np.uint8]:
+    """At most `limit` of the set, evenly spaced."""
+    count = min(limit, frames.count)
     chosen: NDArray[np.uint8] = frames.tensors[np.linspace(0, frames.count - 1, count).round().astype(int)]
     return chosen

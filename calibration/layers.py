@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import onnx
 
-from calibration.graph import WEIGHTED, Graph
+from calibration.graph import Graph
 from edge.errors import UsageError
 
 MIN_CHANNELS = 4
 """TensorRT packs INT8 activations in groups of 4 or 32 channels: a layer that reads fewer gains nothing.
 That leaves the fixed feature images and a first layer on the grey picture alone."""
+
+_MANY_FILTERS = 8  # a bank of fixed feature images has fewer, a stem has more
+_FUSED = ("Add", "Relu", "Clip", "MaxPool", "QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,7 @@ class Layers:
 def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
     """Split the weighted layers of `graph`.
 
-    The head, which is every weighted layer without another one behind it (classifier, class activation),
-    stays: it is cheap, and its rounding goes straight into the risk.
+    The head stays: it is cheap, and its rounding goes straight into the risk.
 
     Args:
         graph: FP32.
@@ -46,18 +48,11 @@ def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
     if unknown:
         names = ", ".join(node.name for node in weighted)
         raise UsageError(f"the graph has no layer '{unknown[0]}'; it has: {names}")
-    feeds_weighted: dict[str, bool] = {}
-    for node in reversed(graph.nodes):
-        behind = any(
-            reader.op_type in WEIGHTED or feeds_weighted[reader.name]
-            for name in node.output
-            for reader in graph.consumers[name]
-        )
-        feeds_weighted[node.name] = behind
+    body = body_layers(graph)
     quantised = [
         node.name
         for node in weighted
-        if feeds_weighted[node.name] and _channels(graph, node) >= MIN_CHANNELS and node.name not in keep
+        if node.name in body and _channels(graph, node) >= MIN_CHANNELS and node.name not in keep
     ]
     return Layers(tuple(quantised), tuple(node.name for node in weighted if node.name not in set(quantised)))
 
@@ -100,6 +95,55 @@ def cpu_tensors(graph: Graph, layers: Layers) -> tuple[tuple[str, ...], dict[str
     return tuple(name for name in chosen if name not in graph.outputs), shared
 
 
+def body_layers(graph: Graph) -> set[str]:
+    """Weighted layers but the head: classifier and activation map have no other layer behind them."""
+    weighted = {node.name for node in graph.nodes if graph.weight(node) is not None}
+    return weighted & _leading_to(graph, weighted)
+
+
+def trunk_nodes(graph: Graph) -> set[str]:
+    """Names of the nodes between feature images and head: what runs in half precision.
+
+    The trunk begins at the first learnt layer (fixed feature images turn one channel into a few) and ends
+    with what an engine fuses into the last layer of the body. Q/DQ pairs inside are part of it.
+    """
+    body = body_layers(graph)
+    leading = _leading_to(graph, body)
+    trunk: set[str] = set()
+    for node in graph.nodes:
+        if node.name in body:
+            inside = _learnt(graph, node)
+        else:
+            behind = any(graph.producer[name].name in trunk for name in node.input if name in graph.producer)
+            inside = behind and (node.name in leading or node.op_type in _FUSED)
+        if inside:
+            trunk.add(node.name)
+    # A layer and the pairs that feed it share a type, or a Cast would stand between them.
+    feeding = {
+        node.name
+        for node in graph.nodes
+        if node.op_type == "DequantizeLinear"
+        and any(reader.name in trunk for reader in graph.consumers[node.output[0]])
+    }
+    return trunk | feeding
+
+
+def _learnt(graph: Graph, node: onnx.NodeProto) -> bool:
+    weight = graph.weight(node)
+    assert weight is not None
+    return _channels(graph, node) >= MIN_CHANNELS or weight.shape[output_axis(node)] >= _MANY_FILTERS
+
+
+def _leading_to(graph: Graph, targets: Collection[str]) -> set[str]:
+    """Names of the nodes with one of `targets` somewhere behind them."""
+    leading: set[str] = set()
+    for node in reversed(graph.nodes):
+        readers = (reader.name for name in node.output for reader in graph.consumers[name])
+        if any(name in targets or name in leading for name in readers):
+            leading.add(node.name)
+    return leading
+
+
 def _channels(graph: Graph, node: onnx.NodeProto) -> int:
     weight = graph.weight(node)
     assert weight is not None
@@ -135,5 +179,5 @@ def _depth(graph: Graph) -> dict[str, int]:
     for node in graph.nodes:
         deepest = max((depth[name] for name in node.input if name), default=0)
         for name in node.output:
-            depth[name] = deepest + (node.op_type in WEIGHTED)
+            depth[name] = deepest + (graph.weight(node) is not None)
     return depth

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graph import Graph
@@ -73,7 +74,17 @@ def for_cpu(
 
 
 def _scale(amax: float, levels: int) -> float:
-    return amax / levels if amax > 0 else 1.0  # a tensor that is always 0 is exact at any scale
+    return float(_scales(np.array(amax), levels))
+
+
+def _scales(amax: NDArray[np.floating], levels: int) -> NDArray[np.float32]:
+    """Scales that FP16 holds exactly, so that a graph with half precision around INT8 has the same ones.
+
+    Rounded up, so that the largest value is not clipped. What is always 0 is exact at any scale.
+    """
+    exact = np.where(amax > 0, amax / levels, 1.0)
+    half = np.maximum(exact, np.finfo(np.float16).tiny).astype(np.float16)
+    return np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
 
 
 def _write(model: onnx.ModelProto, layers: Layers, quanta: Mapping[str, Quantum]) -> onnx.ModelProto:
@@ -144,8 +155,7 @@ def _weight(tensor: TensorProto, axis: int) -> tuple[onnx.NodeProto, list[Tensor
     """A weight stored as INT8 with a scale for each output channel, and the node that restores it."""
     values = numpy_helper.to_array(tensor)
     others = tuple(i for i in range(values.ndim) if i != axis)
-    amax = np.abs(values).max(axis=others)
-    scale = np.where(amax > 0, amax / LEVELS, 1.0).astype(np.float32)
+    scale = _scales(np.abs(values).max(axis=others), LEVELS)
     shape = [-1 if i == axis else 1 for i in range(values.ndim)]
     stored = np.clip(np.rint(values / scale.reshape(shape)), -LEVELS, LEVELS).astype(np.int8)
     name = tensor.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from calibration.agreement import Agreement
+from calibration.gate import Difference, Gate
 
 
 class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -22,6 +23,8 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         trials_db: output SQNR on calibration frames by method.
         quantised_layers: by node name, in INT8.
         kept_layers: weighted layers that are not.
+        most_sensitive_db: output SQNR with one layer in INT8, lowest first; empty where it was not asked for.
+        gate: whether the precision may be used.
         agreement: of the graph as written, on held-out images; this is what the precision means.
         agreement_cpu: of this machine's fused kernels; null where there is no graph for them.
     """
@@ -37,6 +40,8 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     trials_db: dict[str, float]
     quantised_layers: list[str]
     kept_layers: list[str]
+    most_sensitive_db: dict[str, float]
+    gate: Gate
     agreement: Agreement
     agreement_cpu: Agreement | None
 
@@ -56,13 +61,28 @@ def describe(report: CalibrationReport) -> str:
     if report.method is not None:
         tried = ", ".join(f"{name} {value:.1f} dB" for name, value in report.trials_db.items())
         lines.append(f"ranges by {report.method}" + (f" (tried: {tried})" if tried else ""))
-    if report.quantised_layers:
-        weighted = len(report.quantised_layers) + len(report.kept_layers)
-        lines.append(f"{len(report.quantised_layers)} of {weighted} layers in INT8")
+    weighted = len(report.quantised_layers) + len(report.kept_layers)
+    lines.append(f"{len(report.quantised_layers)} of {weighted} weighted layers in INT8")
     for agreement in (report.agreement, report.agreement_cpu):
         if agreement is not None:
             lines += _figures(agreement)
-    return "\n".join(lines)
+    return "\n".join([*lines, *gate_lines(report.gate)])
+
+
+def gate_lines(gate: Gate) -> list[str]:
+    """The verdict with its figures."""
+    word = "passes" if gate.passes else "FAILS"
+    return [
+        f"clinical gate {word}: 95 % intervals by {gate.resamples} paired resamples of {gate.groups} groups",
+        f"  sensitivity      {_interval(gate.sensitivity)}, lower bound must be above {gate.limit:+.3f}",
+        f"  specificity      {_interval(gate.specificity)}",
+        f"  AUC              {_interval(gate.auc)}",
+        f"  temperature      refitted {gate.temperature:.3f}, FP32 {gate.temperature_fp32:.3f}",
+    ]
+
+
+def _interval(figure: Difference) -> str:
+    return f"{figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
 
 
 def _figures(a: Agreement) -> list[str]:

@@ -39,6 +39,9 @@ VERBS: dict[str, Verb] = {
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
+    "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
+    "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
+    "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
 }
 
 

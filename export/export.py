@@ -31,6 +31,8 @@ from export.parity import check_parity, torch_outputs
 from export.run_folder import Run, read_run
 
 REPORTS = ("log.csv", "metrics.json")
+SENSITIVITY_MARGIN = 0.05
+"""Sensitivity that a reduced precision may lose, with 95 % certainty."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +104,7 @@ def specification(run: Run, name: str, heatmap: tuple[int, ...]) -> ModelSpec:
         temperature=run.temperature,
         operating_points=run.operating_points,
         operating_point=run.operating_point,
+        sensitivity_margin=SENSITIVITY_MARGIN,
         intended_use=INTENDED_USE,
         limits=LIMITS,
         provenance=Provenance(

@@ -28,6 +28,7 @@ def spec(width: int = 32, height: int = 24) -> ModelSpec:
         temperature=1.0,
         operating_points=(OperatingPoint(name="balanced", threshold=0.5),),
         operating_point="balanced",
+        sensitivity_margin=0.05,
         intended_use="tests",
         limits="tests",
         provenance=Provenance(

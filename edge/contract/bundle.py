@@ -1,7 +1,7 @@
 """A bundle: the folder in which a model travels from training to the cart.
 
     model.onnx  model.int8.onnx ...  model.json  golden/  reports/  MODEL_CARD.md
-    manifest.json  manifest.sha256
+    manifest.json  manifest.sha256  manifest.sig
 
 `manifest.json` lists every other file with its SHA-256 and, for a file made from another, its parent's hash;
 `manifest.sha256` holds the manifest's own hash. Nothing is parsed before the whole chain holds, and a file
@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from edge.contract.signing import SIGNATURE, Signed, TrustStore, public_bytes, sign_manifest
 from edge.contract.spec import ModelSpec, decode_spec
 from edge.errors import CannotCreateError, NoInputError, RefusedError
 
@@ -77,6 +79,7 @@ class Bundle:
     id: str  # first 12 hexadecimal digits of the manifest's SHA-256
     manifest: Manifest
     spec: ModelSpec
+    signed: Signed | None  # None where no trust store was asked
 
     def read(self, name: str) -> bytes:
         """Content of a listed file, hashed as it is handed out."""
@@ -124,12 +127,17 @@ class Bundle:
             raise NoInputError(f"bundle {self.path} has no file '{name}'") from None
 
 
-def open_bundle(path: Path) -> Bundle:
+def open_bundle(path: Path, trust: TrustStore | None = None) -> Bundle:
     """Check the whole hash chain of the bundle at `path`, then read its specification.
+
+    Args:
+        path: the folder.
+        trust: the keys of which one must have signed the bundle; None asks for no signature.
 
     Raises:
         NoInputError: no such folder, or not a bundle.
-        RefusedError: a hash, a name, a link or the list of files is not as it must be. Nothing was parsed.
+        RefusedError: the signature, a hash, a name, a link or the list of files is not as it must be.
+            Nothing was parsed.
         DataError: the specification makes no sense.
     """
     if not path.is_dir():
@@ -138,6 +146,7 @@ def open_bundle(path: Path) -> Bundle:
         raise NoInputError(f"'{path}' has no {MANIFEST}, so it is not a bundle. Make one: sonocart export")
     raw = _read_plain(path, MANIFEST)
     digest = hashlib.sha256(raw).hexdigest()
+    signed = None if trust is None else trust.check(path, raw, _read_signature(path))
     if _read_plain(path, MANIFEST_HASH) != f"{digest}\n".encode():
         raise RefusedError(f"{path / MANIFEST} does not have the hash in {MANIFEST_HASH}; restore the bundle")
     try:
@@ -147,7 +156,27 @@ def open_bundle(path: Path) -> Bundle:
     _check_listing(path, manifest)
     for name, entry in manifest.files.items():
         _read_entry(path, name, entry)
-    return Bundle(path, digest[:12], manifest, decode_spec(_read_entry(path, SPEC, manifest.files[SPEC])))
+    spec = decode_spec(_read_entry(path, SPEC, manifest.files[SPEC]))
+    return Bundle(path, digest[:12], manifest, spec, signed)
+
+
+def sign_bundle(path: Path, key: Ed25519PrivateKey, version: int) -> Signed:
+    """Check the bundle at `path` and add its signature; the folder is swapped as a whole.
+
+    Raises:
+        RefusedError: the hash chain does not hold; nothing is signed.
+        UsageError: `version` is no version.
+    """
+    bundle = open_bundle(path)
+    content = {name: bundle.read(name) for name in bundle.manifest.files}
+    raw = _read_plain(path, MANIFEST)
+    digest = hashlib.sha256(raw).hexdigest()
+    if digest[:12] != bundle.id:
+        raise RefusedError(f"{path / MANIFEST} changed while it was signed; sign the bundle again")
+    signature = sign_manifest(raw, key, version)
+    hashed = f"{digest}\n".encode()
+    _write_folder(path, {**content, MANIFEST: raw, MANIFEST_HASH: hashed, SIGNATURE: signature})
+    return TrustStore(path, {"own": public_bytes(key)}, version).check(path, raw, signature)
 
 
 def create_bundle(path: Path, files: Mapping[str, NewFile], *, replace: bool = False) -> Bundle:
@@ -271,12 +300,16 @@ def _check_listing(path: Path, manifest: Manifest) -> None:
             )
     if SPEC not in manifest.files:
         raise RefusedError(f"bundle {path} does not list {SPEC}")
-    found = set(_walk(path)) - {MANIFEST, MANIFEST_HASH}
+    found = set(_walk(path)) - {MANIFEST, MANIFEST_HASH, SIGNATURE}
     listed = set(manifest.files)
     for name in sorted(found - listed):
         raise RefusedError(f"bundle {path} holds '{name}', which its manifest does not list; remove it")
     for name in sorted(listed - found):
         raise RefusedError(f"bundle {path} lacks '{name}'; restore the bundle")
+
+
+def _read_signature(path: Path) -> bytes | None:
+    return _read_plain(path, SIGNATURE, limit=1024) if os.path.lexists(path / SIGNATURE) else None
 
 
 def _read_entry(path: Path, name: str, entry: Entry) -> bytes:

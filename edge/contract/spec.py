@@ -92,6 +92,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         temperature: the scaling of the logit that is already inside the graph (Guo et al. 2017).
         operating_points: at least one; chosen on validation data only.
         operating_point: name of the one that is used unless the operator switches.
+        sensitivity_margin: what another precision may lose in sensitivity at the operating point: the lower
+            bound of the paired 95 % interval of its difference from FP32 must stay above minus this.
     """
 
     schema: int
@@ -103,6 +105,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     temperature: float
     operating_points: tuple[OperatingPoint, ...]
     operating_point: str
+    sensitivity_margin: float
     intended_use: str
     limits: str
     provenance: Provenance
@@ -160,6 +163,8 @@ def decode_spec(data: bytes) -> ModelSpec:
     for point in spec.operating_points:
         if not 0.0 < point.threshold < 1.0:
             raise DataError(f"threshold of '{point.name}' is {point.threshold}, expected between 0 and 1")
+    if not 0.0 < spec.sensitivity_margin < 1.0:
+        raise DataError(f"sensitivity margin is {spec.sensitivity_margin}, expected between 0 and 1")
     spec.point()
     spec.output("risk")
     spec.output("heatmap")

@@ -16,13 +16,13 @@ from edge.phantom.echo import Speckle
 from edge.phantom.patient import Patient, draw_patient
 from edge.phantom.scanner import draw_scanner
 
-SLICES = 80
+SLICES = 80  # under three seconds of sweep at 30 frames a second; played back and forth
 MOTIONS = ("sweep", "still")
 
 
 @dataclass(frozen=True, slots=True)
 class CineOptions:
-    """What to show: the patient's seed and label, the frame's size in pixels, the screen and the probe."""
+    """What to show: patient, frame size in pixels, screen, probe, motion, distinct slices (2 or more)."""
 
     seed: int
     label: str
@@ -31,7 +31,7 @@ class CineOptions:
     layout: str
     geometry: str
     motion: str
-    slices: int = SLICES
+    slices: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def main(args: argparse.Namespace) -> int:
     """Make what was asked for and report it."""
     if args.out is None and args.video is None:
         raise UsageError("found neither --out DIR nor --video FILE. Run: sonocart phantom --help")
+    _require(args.seed >= 0, f"--seed {args.seed}", "0 or more")
     made: dict[str, object] = {}
     if args.out is not None:
         made["study"] = _study(args)
@@ -73,7 +74,6 @@ def _study(args: argparse.Namespace) -> dict[str, object]:
     from edge.phantom.study import write_study
 
     _require(args.patients >= 1, f"--patients {args.patients}", "1 or more")
-    _require(args.seed >= 0, f"--seed {args.seed}", "0 or more")
     _require(args.views >= 1, f"--views {args.views}", "1 or more")
     _require(args.jobs >= 1, f"--jobs {args.jobs}", "1 or more")
     _require(0 <= args.prevalence <= 1, f"--prevalence {args.prevalence}", "a share from 0 to 1")
@@ -98,17 +98,26 @@ def _study(args: argparse.Namespace) -> dict[str, object]:
 
 def _clip(args: argparse.Namespace) -> dict[str, object]:
     from edge.errors import CannotCreateError
-    from edge.phantom.cine import CineOptions, make_cine
+    from edge.phantom.cine import SLICES, CineOptions, make_cine
     from edge.phantom.video import write_clip
 
     width, height = _size(args.size)
+    _require(args.video.suffix == ".mp4", f"--video {args.video}", "a name that ends in .mp4")
+    _require(1 <= args.fps <= 240, f"--fps {args.fps}", "1 to 240")
+    _require(1 / args.fps <= args.seconds <= 3600, f"--seconds {args.seconds}", "one frame's time to 3600")
     frames = round(args.seconds * args.fps)
-    _require(args.fps >= 1, f"--fps {args.fps}", "1 or more")
-    _require(args.seed >= 0, f"--seed {args.seed}", "0 or more")
-    _require(frames >= 1, f"--seconds {args.seconds}", "time for at least one frame")
     if args.video.exists() and not args.force:
         raise CannotCreateError(f"'{args.video}' exists; choose another --video or add --force")
-    options = CineOptions(args.seed, args.label, width, height, args.layout, args.geometry, args.motion)
+    options = CineOptions(
+        seed=args.seed,
+        label=args.label,
+        width=width,
+        height=height,
+        layout=args.layout,
+        geometry=args.geometry,
+        motion=args.motion,
+        slices=min(SLICES, max(2, frames)),
+    )
     with _bar("slices", options.slices) as progress:
         cine = make_cine(options, progress)
     with _bar("frames", frames) as progress:

@@ -21,7 +21,7 @@ Signal = NDArray[np.complex64]
 
 SOUND = 1.54  # mm per microsecond
 AXIAL_STEP = 0.08  # mm between samples of a line
-SLICE = 0.5  # mm between independent scatterer sheets
+SLICE = 1.0  # mm between independent scatterer sheets
 FWHM = 2.355  # full width at half maximum of a Gaussian, in deviations
 
 

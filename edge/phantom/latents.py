@@ -40,12 +40,12 @@ class Pathology:
 
 
 PATHOLOGIES = (
-    Pathology("pleomorphic adenoma", "benign", 0.55, (-0.85, 0.6, -0.8, 0.0, -0.4, -0.3, -0.8, -0.3, 0.0)),
-    Pathology("warthin tumour", "benign", 0.33, (-0.7, -0.4, -0.6, -0.5, 0.1, 0.7, -0.7, -0.4, 0.1)),
-    Pathology("basal cell adenoma", "benign", 0.12, (-0.8, -0.6, -0.7, 0.3, -0.5, -0.5, -0.4, -0.2, -0.4)),
-    Pathology("mucoepidermoid carcinoma", "malignant", 0.45, (0.9, 0.0, 0.8, 0.0, 0.6, 0.2, 0.7, 0.3, 0.1)),
-    Pathology("adenoid cystic carcinoma", "malignant", 0.27, (1.1, 0.0, 1.1, -0.3, 0.5, -0.4, 0.9, 0.5, 0.0)),
-    Pathology("acinic cell carcinoma", "malignant", 0.28, (0.4, 0.2, 0.3, -0.2, 0.3, 0.0, 0.2, 0.1, 0.0)),
+    Pathology("pleomorphic adenoma", "benign", 0.55, (-0.85, 0.3, -0.8, 0.0, -0.4, -0.2, -0.8, -0.3, 0.0)),
+    Pathology("warthin tumour", "benign", 0.33, (-0.7, -0.2, -0.6, -0.4, 0.1, 0.4, -0.7, -0.4, 0.1)),
+    Pathology("basal cell adenoma", "benign", 0.12, (-0.8, -0.3, -0.7, 0.2, -0.5, -0.3, -0.5, -0.3, -0.2)),
+    Pathology("mucoepidermoid carcinoma", "malignant", 0.45, (0.9, 0.0, 0.8, 0.0, 0.6, 0.1, 0.7, 0.3, 0.1)),
+    Pathology("adenoid cystic carcinoma", "malignant", 0.27, (1.1, 0.0, 1.1, -0.2, 0.5, -0.2, 0.9, 0.4, 0.0)),
+    Pathology("acinic cell carcinoma", "malignant", 0.28, (0.4, 0.1, 0.3, -0.1, 0.3, 0.0, 0.2, 0.1, 0.0)),
 )
 
 

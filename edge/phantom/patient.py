@@ -9,11 +9,11 @@ from edge.phantom.latents import LATENTS, draw_latents, draw_pathology
 
 # Least and greatest value that a latent of minus and plus infinity stands for.
 RANGES = {
-    "irregularity": (0.0, 0.30),  # amplitude of the fine surface displacement, radii
-    "lobulation": (0.0, 0.26),  # amplitude of the coarse surface displacement, radii
-    "margin_blur": (0.10, 3.2),  # width of the margin, mm (geometric)
+    "irregularity": (0.0, 0.36),  # amplitude of the fine surface displacement, radii
+    "lobulation": (0.0, 0.14),  # amplitude of the coarse surface displacement, radii
+    "margin_blur": (0.10, 2.6),  # width of the margin, mm (geometric)
     "echogenicity": (-23.0, -5.0),  # dB against parenchyma
-    "heterogeneity": (0.3, 7.5),  # deviation of the internal echo level, dB
+    "heterogeneity": (0.2, 9.0),  # deviation of the internal echo level, dB
     "cystic_part": (0.001, 0.55),  # share of the volume
     "attenuation": (0.05, 1.35),  # dB/cm/MHz; parenchyma has 0.6
     "height_to_width": (0.50, 1.35),
@@ -133,7 +133,7 @@ def _draw_lesion(rng: np.random.Generator, latents: tuple[float, ...], fascia: f
     values = physical(latents)
     radius, ratio = values["size"] / 2, values["height_to_width"]
     across, deep = radius / np.sqrt(ratio), radius * np.sqrt(ratio)
-    along = radius * rng.uniform(0.85, 1.2)
+    along = across * rng.uniform(0.9, 1.1)
     return Lesion(
         centre=(rng.uniform(-3.0, 3.0), 0.0, fascia + deep + rng.uniform(1.5, 5.0)),
         radii=(across, along, deep),
@@ -146,8 +146,8 @@ def _draw_lesion(rng: np.random.Generator, latents: tuple[float, ...], fascia: f
         cystic_part=values["cystic_part"],
         attenuation=values["attenuation"],
         lobes=draw_field(rng, (0.5 * radius, 0.5 * radius, 0.5 * radius)),
-        surface=draw_field(rng, (0.17 * radius, 0.17 * radius, 0.17 * radius)),
-        interior=draw_field(rng, (1.3, 1.3, 0.9)),
+        surface=draw_field(rng, (0.19 * radius, 0.19 * radius, 0.19 * radius)),
+        interior=draw_field(rng, (1.2, 1.2, 0.8)),
         cysts=draw_field(rng, (0.32 * radius, 0.32 * radius, 0.26 * radius)),
     )
 

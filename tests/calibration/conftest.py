@@ -32,6 +32,7 @@ def made(tmp_path_factory, study):
         frames,
         methods=["max"],
         keep=[],
+        half=False,
         threads=1,
         track=lambda title, steps: lambda: None,
     )

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -45,7 +46,7 @@ def test_report_is_printed_in_words(bundle, study, capsys):
 
 
 def test_only_training_and_validation_images_give_ranges(bundle, study, monkeypatch):
-    import calibration.calibrate as verb
+    import calibration.lower as verb
 
     seen = []
     real = verb.calibration_set
@@ -75,7 +76,7 @@ def test_frames_of_another_study_are_refused_and_the_bundle_kept(bundle, tmp_pat
 
 
 def test_kernels_that_compute_something_else_leave_the_bundle_as_it_was(bundle, study, monkeypatch):
-    import calibration.calibrate as verb
+    import calibration.lower as verb
 
     monkeypatch.setitem(verb.RISK_TOLERANCE, "int8", -1.0)
     with pytest.raises(InternalError, match="bundle was not changed"):
@@ -96,3 +97,40 @@ def test_second_calibration_replaces_the_first_whole(bundle, study):
 def test_unknown_method_is_a_usage_error(bundle, study):
     with pytest.raises(UsageError, match="invalid choice"):
         calibrate(bundle, study, "--method", "guess")
+
+
+@pytest.mark.parametrize(("precision", "size"), [("fp16", 0.85), ("int8+fp16", 0.60)])
+def test_half_precisions_are_made_and_judged(bundle, study, capsys, precision, size):
+    assert calibrate(bundle, study, "--precision", precision, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    made = open_bundle(bundle.path)
+    assert made.precisions() == ["fp32", precision]
+    assert printed["bytes"] < size * printed["fp32_bytes"]
+    assert printed["gate"]["passes"]
+    assert (printed["calibration_sha256"] is None) == (precision == "fp16")
+    for engine in (onnx_engine(made, precision, threads=1), reference_engine(made, precision, threads=1)):
+        assert check_golden(made, engine, precision) < 0.01
+
+
+def test_failed_gate_leaves_the_bundle_and_names_sensitive_layers(bundle, study, monkeypatch):
+    import calibration.lower as verb
+
+    real = verb.judge
+    monkeypatch.setattr(verb, "judge", lambda *a: msgspec.structs.replace(real(*a), passes=False))
+    with pytest.raises(InternalError, match=r"(?s)--keep \w+_Conv \w+_Conv \w+_Conv.*gate FAILS"):
+        calibrate(bundle, study, "--method", "max")
+    assert open_bundle(bundle.path).id == bundle.id
+
+
+def test_ranking_covers_each_int8_layer_lowest_first(bundle, study, capsys):
+    calibrate(bundle, study, "--method", "max", "--rank-layers", "--json")
+    report = json.loads(capsys.readouterr().out)
+    ranked = report["most_sensitive_db"]
+    assert set(ranked) == set(report["quantised_layers"])
+    assert list(ranked.values()) == sorted(ranked.values())
+    assert all(value > report["agreement"]["sqnr_heatmap_db"] - 5 for value in ranked.values())
+
+
+def test_int8_options_with_fp16_are_a_usage_error(bundle, study):
+    with pytest.raises(UsageError, match="leave them out"):
+        calibrate(bundle, study, "--precision", "fp16", "--method", "mse")

@@ -111,6 +111,7 @@ def test_best_method_is_taken_and_all_are_reported(made, tensors):
         calibration_set(tensors, len(tensors)),
         methods=["max", "percentile", "mse", "entropy"],
         keep=[],
+        half=False,
         threads=1,
         track=track,
     )
@@ -129,6 +130,7 @@ def test_network_without_a_fit_layer_is_refused(tensors):
             calibration_set(tensors, len(tensors)),
             methods=["max"],
             keep=TRUNK,
+            half=False,
             threads=1,
             track=lambda title, count: lambda: None,
         )

@@ -1,0 +1,211 @@
+"""From FP32 to a lower precision, with everything that must hold before a bundle carries it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.agreement import Agreement, compare, run_frames
+from calibration.audit import require_clean
+from calibration.frames import MAX_FRAMES, CalibrationSet, calibration_set, load_tensors, thin
+from calibration.gate import Gate, fit_temperature, judge
+from calibration.graph import Graph, finish, parse
+from calibration.half import halve
+from calibration.int8 import Int8, quantise, trial_frames
+from calibration.layers import choose_layers
+from calibration.report import CalibrationReport, encode_report, gate_lines
+from calibration.sensitivity import rank_layers
+from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
+from edge.engines.golden import RISK_TOLERANCE, Outputs, golden_outputs, read_golden_tensors, run_golden
+from edge.engines.onnx import OnnxEngine, reference_engine
+from edge.errors import InternalError
+from edge.study.cases import Case, Study
+from edge.study.images import image_hash
+from edge.study.parts import held_out, read_members, used_in_making
+
+Track = Callable[[str, int], Callable[[], None]]
+"""Called with a title and a number of steps; gives the function to call after each step."""
+
+_NAMED_LAYERS = 3  # of the ranking, in a refusal
+_RANKING_FRAMES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        precision: fp16, int8 or int8+fp16.
+        methods: of `ranges.METHODS`, compared where there are several; INT8 only.
+        keep: names of layers that stay in higher precision.
+        rank_layers: measure each INT8 layer alone.
+    """
+
+    precision: str
+    methods: tuple[str, ...]
+    keep: tuple[str, ...]
+    rank_layers: bool
+
+
+def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> CalibrationReport:
+    """Add a precision to `bundle`: graphs, golden outputs and the report, in one swap.
+
+    Args:
+        bundle: with FP32; replaced on disk.
+        study: that the model was made with.
+        request: what to make.
+        track: for progress bars.
+
+    Raises:
+        DataError: the study is not the model's own, or nothing in it is left to judge on.
+        InternalError: a rule of the audit, a golden frame or the clinical gate does not hold. The bundle is
+            as it was.
+    """
+    threads = len(os.sched_getaffinity(0))
+    spec = bundle.spec
+    making, unseen = used_in_making(bundle, study), held_out(bundle, study)
+    source = bundle.model("fp32")
+    frames: CalibrationSet | None = None
+    int8: Int8 | None = None
+    if request.precision == "fp16":
+        engine_file = cpu = _half(source, request.keep)
+    else:
+        cases = thin(making, MAX_FRAMES)
+        frames = calibration_set(_tensors(bundle, cases, "frames", track), len(cases))
+        int8 = quantise(
+            parse(source),
+            spec,
+            frames,
+            methods=request.methods,
+            keep=request.keep,
+            half=request.precision.endswith("+fp16"),
+            threads=threads,
+            track=track,
+        )
+        engine_file, cpu = int8.engine, int8.cpu
+    judged = OnnxEngine(engine_file, spec, request.precision, threads=threads, optimise=False)
+    fused = OnnxEngine(cpu, spec, request.precision, threads=threads)
+    outputs = _golden(bundle, judged, fused)
+
+    def ranking(always: bool) -> dict[str, float]:
+        if int8 is None or frames is None or not (always or request.rank_layers):
+            return {}
+        few = trial_frames(frames, _RANKING_FRAMES)
+        step = track("layers", len(few) * (1 + len(int8.layers.quantised)))
+        return rank_layers(parse(source), spec, int8.layers, int8.ranges, few, threads, step)
+
+    agreement, agreement_cpu, gate = _judge(bundle, making, unseen, judged, fused, track)
+    if not gate.passes:
+        worst = list(ranking(always=True))[:_NAMED_LAYERS]
+        advice = f"keep its most sensitive layers: --keep {' '.join(worst)}" if worst else "use fp32"
+        raise InternalError(
+            f"{request.precision} is refused, the bundle was not changed; {advice}\n"
+            + "\n".join(gate_lines(gate))
+        )
+    layers = int8.layers if int8 else choose_layers(Graph(parse(source)), request.keep)
+    report = CalibrationReport(
+        precision=request.precision,
+        model_sha256=hashlib.sha256(engine_file).hexdigest(),
+        fp32_sha256=bundle.sha256(model_file("fp32")),
+        bytes=len(engine_file),
+        fp32_bytes=len(source),
+        calibration_sha256=frames.sha256 if frames else None,
+        calibration_images=frames.count if frames else 0,
+        method=int8.method if int8 else None,
+        trials_db=dict(int8.trials_db) if int8 else {},
+        quantised_layers=list(layers.quantised) if int8 else [],
+        kept_layers=list(layers.kept if int8 else layers.quantised + layers.kept),
+        most_sensitive_db=ranking(always=False),
+        gate=gate,
+        agreement=agreement,
+        agreement_cpu=agreement_cpu,
+    )
+    name = model_file(request.precision)
+    files = {
+        name: NewFile(engine_file, model_file("fp32")),
+        f"reports/agreement.{request.precision}.json": NewFile(encode_report(report), name),
+        **golden_outputs(request.precision, outputs),
+    }
+    if int8:
+        files[cpu_file(request.precision)] = NewFile(cpu, name)
+    amend_bundle(bundle, files)
+    return report
+
+
+def _half(source: bytes, keep: Sequence[str]) -> bytes:
+    model = parse(source)
+    choose_layers(Graph(model), keep)  # names that the graph does not have are told
+    half = halve(model, keep)
+    data = finish(half, model)
+    require_clean(half)
+    return data
+
+
+def _golden(bundle: Bundle, judged: OnnxEngine, fused: OnnxEngine) -> Outputs:
+    """Outputs for the golden frames, once this machine's own kernels have been held to them."""
+    tensors = read_golden_tensors(bundle)
+    outputs = run_golden(judged, tensors)
+    difference = float(np.abs(outputs.risk - run_golden(fused, tensors).risk).max())
+    allowed = RISK_TOLERANCE[judged.precision]
+    if not difference <= allowed:
+        raise InternalError(
+            f"this machine's {judged.precision} kernels differ by {difference:.4f} from the graph's own "
+            f"meaning on the golden frames (allowed: {allowed}); the bundle was not changed"
+        )
+    return outputs
+
+
+def _judge(
+    bundle: Bundle,
+    making: Sequence[Case],
+    unseen: Sequence[Case],
+    judged: OnnxEngine,
+    fused: OnnxEngine,
+    track: Track,
+) -> tuple[Agreement, Agreement, Gate]:
+    spec = bundle.spec
+    members = {member.sha256: member for member in read_members(bundle)}
+    hashes = [image_hash(case.path) for case in unseen]
+    groups = [
+        members[sha256].group if sha256 in members else case.patient or sha256
+        for case, sha256 in zip(unseen, hashes, strict=True)
+    ]
+    fitted = [case for case in making if members[image_hash(case.path)].part == "validation"]
+    validation = _tensors(bundle, fitted, "validation frames", track)
+    test = _tensors(bundle, unseen, "held-out frames", track)
+    step = track("agreement", 2 * len(validation) + 3 * len(test))
+    plain = reference_engine(bundle, "fp32", threads=len(os.sched_getaffinity(0)))
+    reference, lowered, kernels = (run_frames(engine, test, step) for engine in (plain, judged, fused))
+    truth = _malignant(unseen)
+    threshold = spec.point().threshold
+    temperatures = [
+        fit_temperature(run_frames(engine, validation, step).risk, _malignant(fitted))
+        for engine in (judged, plain)
+    ]
+    gate = judge(
+        reference.risk,
+        lowered.risk,
+        truth,
+        groups,
+        threshold,
+        -spec.sensitivity_margin,
+        (temperatures[0], temperatures[1]),
+    )
+    return (
+        compare(reference, lowered, truth, threshold, "graph as written"),
+        compare(reference, kernels, truth, threshold, f"fused, {fused.name}"),
+        gate,
+    )
+
+
+def _tensors(bundle: Bundle, cases: Sequence[Case], title: str, track: Track) -> NDArray[np.uint8]:
+    return load_tensors(cases, bundle.spec.preprocessing, track(title, len(cases)))
+
+
+def _malignant(cases: Sequence[Case]) -> NDArray[np.bool_]:
+    return np.array([case.malignant for case in cases])

@@ -1,0 +1,43 @@
+"""Sign a bundle, so that carts that trust the key accept it; or make a key pair.
+
+The signature covers every file. Whatever changes the bundle afterwards drops it: calibrate and build
+first, sign last. A cart's trust store is a folder with .pub files; a number in its file minimum-version
+refuses bundles of lower versions.
+
+Examples:
+  sonocart sign --new-key qualification.key
+  sonocart sign runs/bundle --key qualification.key --version 7
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge.contract.bundle import sign_bundle
+from edge.contract.signing import load_key, make_key
+from edge.errors import UsageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("bundle", type=Path, nargs="?", metavar="BUNDLE")
+    parser.add_argument("--key", type=Path, metavar="FILE", help="private key, PEM")
+    parser.add_argument("--version", type=int, metavar="N", help="of the bundle; count it up at each release")
+    parser.add_argument("--new-key", type=Path, metavar="FILE", help="write a new key there, and FILE's .pub")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    if args.new_key is not None:
+        if args.bundle is not None:
+            raise UsageError("--new-key makes a key and signs nothing; leave out the bundle")
+        print(
+            f"key {make_key(args.new_key)}: {args.new_key}, {args.new_key.with_name(args.new_key.stem)}.pub"
+        )
+        return 0
+    if args.bundle is None or args.key is None or args.version is None:
+        raise UsageError("expected BUNDLE --key FILE --version N. Run: sonocart sign --help")
+    signed = sign_bundle(args.bundle, load_key(args.key), args.version)
+    print(f"bundle {args.bundle} signed with key {signed.key} as version {signed.version}")
+    return 0

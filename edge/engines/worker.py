@@ -1,0 +1,181 @@
+"""The thread that owns the engine. It takes one tensor at a time and is replaced when it hangs or fails."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge.contract.preprocess import Tensor
+from edge.engines.base import Engine, EngineError, Inference
+from edge.errors import SonocartError
+from edge.mailbox import Mailbox
+from edge.timing import Timing
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S = 2.0  # for one inference; the slowest network worth running live takes a tenth of it
+FAILURES = 3  # in a row, before the engine is built anew
+REPLACEMENTS = 3  # before the network stays off
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A prepared tensor, uint8 (1, 1, height, width), and the frame it was made from."""
+
+    tensor: Tensor
+    sequence: int
+    captured_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a job: an inference, or None and the reason."""
+
+    sequence: int
+    captured_ns: int
+    inference: Inference | None
+    reason: str
+
+
+class _Owner:
+    """One thread and the engine that it makes, uses and closes."""
+
+    def __init__(self, make: Callable[[], Engine], timing: Timing):
+        self.jobs: Mailbox[Job] = Mailbox()
+        self.answers: Mailbox[Answer] = Mailbox()
+        self.ready = threading.Event()
+        self.failure: SonocartError | None = None
+        self.name = ""
+        self._make = make
+        self._timing = timing
+        threading.Thread(target=self._run, name="engine", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            engine = self._make()
+            self.name = engine.name
+        except SonocartError as error:
+            self.failure = error
+            return
+        except Exception as error:  # the top of a thread
+            logger.exception("the engine cannot be made")
+            self.failure = EngineError(f"the engine cannot be made: {error}")
+            return
+        finally:
+            self.ready.set()
+        try:
+            while (job := self.jobs.take(None)) is not None:
+                self.answers.put(self._answer(engine, job))
+        finally:
+            engine.close()
+
+    def _answer(self, engine: Engine, job: Job) -> Answer:
+        try:
+            with self._timing.stage("infer"):
+                inference = engine.infer(job.tensor)
+        except EngineError as error:
+            return Answer(job.sequence, job.captured_ns, None, str(error))
+        except Exception as error:  # whatever a runtime throws, the picture goes on
+            logger.exception("the engine broke")
+            return Answer(job.sequence, job.captured_ns, None, f"the network failed: {error}")
+        return Answer(job.sequence, job.captured_ns, inference, "")
+
+
+class EngineWorker:
+    """Submits tensors and hands back answers; called by one thread, which never waits unless it asks to."""
+
+    def __init__(self, make: Callable[[], Engine], timing: Timing, *, deadline_s: float = DEADLINE_S):
+        """Start the thread.
+
+        Args:
+            make: builds a checked engine; called in the thread that will use it, again for each replacement.
+            timing: receives the stage "infer".
+            deadline_s: after this long without an answer the engine counts as hanging.
+        """
+        self._make = make
+        self._timing = timing
+        self._deadline_ns = int(deadline_s * 1e9)
+        self._owner = _Owner(make, timing)
+        self._busy_since: int | None = None
+        self._failures = 0
+        self._replacements = 0
+        self._off: str | None = None
+
+    @property
+    def engine(self) -> str:
+        """The engine's runtime and device in words; empty before `wait_ready`."""
+        return self._owner.name
+
+    @property
+    def replacements(self) -> int:
+        """How often the engine had to be built anew."""
+        return self._replacements
+
+    @property
+    def paused(self) -> str | None:
+        """Why no tensor is taken at present, or None."""
+        if self._off is not None:
+            return f"AI off: {self._off}"
+        if not self._owner.ready.is_set():
+            return "AI paused: the network is being loaded"
+        return None
+
+    @property
+    def idle(self) -> bool:
+        """True if `submit` would be taken at once."""
+        return self._busy_since is None and self.paused is None
+
+    def wait_ready(self) -> None:
+        """Wait until the engine is made, and raise what went wrong."""
+        self._owner.ready.wait()
+        if self._owner.failure is not None:
+            raise self._owner.failure
+
+    def submit(self, job: Job) -> None:
+        """Start one inference; only when `idle`. The tensor may be overwritten once its answer is back."""
+        self._busy_since = time.monotonic_ns()
+        self._owner.jobs.put(job)
+
+    def poll(self, timeout: float = 0.0) -> Answer | None:
+        """The answer if there is one, waiting up to `timeout` seconds; replaces an engine that is lost."""
+        if self._owner.ready.is_set() and self._owner.failure is not None and self._off is None:
+            self._replace(str(self._owner.failure))
+        if self._busy_since is None:
+            return None
+        answer = self._owner.answers.take(timeout)
+        if answer is not None:
+            self._busy_since = None
+            self._failures = 0 if answer.inference else self._failures + 1
+            if self._failures >= FAILURES:
+                self._replace(answer.reason)
+        elif time.monotonic_ns() - self._busy_since > self._deadline_ns:
+            self._busy_since = None
+            self._replace("the network does not answer")
+        return answer
+
+    def wait(self) -> Answer | None:
+        """The answer to the job under way, up to the deadline; None if there is none."""
+        while self._busy_since is not None:
+            answer = self.poll(self._deadline_ns / 1e9)
+            if answer is not None:
+                return answer
+        return None
+
+    def close(self) -> None:
+        """Let the thread end after its present job."""
+        self._owner.jobs.close()
+
+    def _replace(self, reason: str) -> None:
+        """Abandon the thread, which cannot be killed, and start another; after some times stay off."""
+        self._owner.jobs.close()
+        self._failures = 0
+        if self._replacements >= REPLACEMENTS:
+            self._off = reason
+            logger.error("the network stays off: %s", reason)
+            return
+        self._replacements += 1
+        logger.warning("the engine is built anew (%d): %s", self._replacements, reason)
+        self._owner = _Owner(self._make, self._timing)

@@ -1,0 +1,45 @@
+"""What is said about one presented picture. Overlay, page, log and recording all say this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
+from edge.exam.evidence import NoEstimate, RiskEstimate
+from edge.exam.signal import State
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which model speaks: its name, its bundle's id, the precision, and the operating point in use."""
+
+    model: str
+    bundle: str
+    precision: str
+    point: OperatingPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The state of everything as one picture is presented.
+
+    Attributes:
+        sequence: of the picture.
+        captured_ns: of the picture, CLOCK_MONOTONIC.
+        state: of the signal.
+        estimate: the risk or the reason why there is none.
+        age_ms: from the capture of the newest frame in `estimate` to this reading; None without a risk.
+        rate: pictures presented a second, over the last second.
+        dropped: pictures that were captured and never presented, since the start.
+        field: the ultrasound field; None until it is found.
+    """
+
+    sequence: int
+    captured_ns: int
+    state: State
+    estimate: RiskEstimate | NoEstimate
+    age_ms: float | None
+    rate: float
+    dropped: int
+    field: Roi | None

@@ -1,0 +1,86 @@
+"""Finds the ultrasound field: the part of a scanner's screen that shows tissue."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
+
+FRAMES = 6
+"""Pictures looked at before the field is decided on."""
+
+_WIDTH = 320  # pixels; speckle is still there, letters have become thin
+_MOVES = 4  # grey levels between the darkest and the brightest of the pictures
+_TEXTURE = 2.5  # grey levels, local standard deviation of speckle after shrinking
+_LEAST = 0.04  # of the screen; a smaller part is no field
+
+
+class FieldFinder:
+    """Looks at the first pictures, decides, and holds the field until the picture's geometry changes."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.field: Roi | None = None
+        self.lit: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)  # small picture of what the screen shows
+        self._size = (0, 0)
+        self._seen: list[NDArray[np.uint8]] = []
+
+    def look(self, frame: Frame) -> Roi | None:
+        """Take one picture into account; None until `FRAMES` have been seen or where no field is found."""
+        size = (frame.width, frame.height)
+        if size != self._size:
+            self._size, self.field, self._seen = size, None, []
+        if self.field is not None:
+            return self.field
+        self._seen.append(shrink(frame))
+        if len(self._seen) == FRAMES:
+            self.lit = np.max(self._seen, axis=0)
+            self.field = find_field(np.stack(self._seen), frame.bounds)
+            self._seen = []
+        return self.field
+
+
+def shrink(frame: Frame) -> NDArray[np.uint8]:
+    """The luma, full range as it comes, uint8 about 320 pixels wide."""
+    height = max(1, round(frame.height * _WIDTH / frame.width))
+    small = cv2.resize(frame.luma(frame.bounds), (_WIDTH, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8)
+
+
+def find_field(pictures: NDArray[np.uint8], bounds: Roi) -> Roi | None:
+    """The bounding rectangle of the largest connected part that looks like tissue.
+
+    Tissue moves, or at least has texture everywhere; a scanner's text and bars stand still, are thin, or
+    are flat.
+
+    Args:
+        pictures: uint8 (N, h, w), shrunk.
+        bounds: of the full picture, in whose pixels the answer is.
+    """
+    moves = pictures.max(0).astype(np.int16) - pictures.min(0) > _MOVES
+    mask = _solid(moves.astype(np.uint8))
+    if mask.mean() < _LEAST:  # a still, or a probe held so still that nothing moves
+        picture = pictures[-1].astype(np.float32)
+        mean = cv2.blur(picture, (5, 5))
+        deviation = np.sqrt(np.maximum(cv2.blur(picture * picture, (5, 5)) - mean * mean, 0))
+        mask = _solid((deviation > _TEXTURE).astype(np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    if count < 2:
+        return None
+    x, y, width, height, area = (int(v) for v in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))])
+    if area < _LEAST * mask.size:
+        return None
+    scale_x, scale_y = bounds.width / mask.shape[1], bounds.height / mask.shape[0]
+    left, top = int(x * scale_x), int(y * scale_y)
+    right, bottom = round((x + width) * scale_x), round((y + height) * scale_y)
+    return Roi(left, top, min(right, bounds.right) - left, min(bottom, bounds.bottom) - top)
+
+
+def _solid(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Close the holes that dark tissue leaves, then drop what is too thin to be tissue."""
+    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
+    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((13, 13), np.uint8))
+    return np.asarray(opened, np.uint8)

@@ -1,0 +1,79 @@
+"""One state of the signal at a time, from what arrives and when. The clock is the caller's."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
+
+
+class State(Enum):
+    """What the picture is worth; the value is what overlay, page and log say."""
+
+    LIVE = "live"
+    FROZEN = "frozen"  # pictures arrive and are all the same
+    STALLED = "stalled"  # pictures have stopped arriving
+    NO_SIGNAL = "no signal"  # none has ever arrived
+    ENDED = "ended"  # the source has said that it is over
+
+
+FROZEN_AFTER_NS = 500_000_000
+"""Scanners that show 4 pictures a second repeat each for 250 ms on a 60 Hz output; that is not a freeze."""
+
+STALLED_AFTER_NS = 500_000_000
+_ROWS = 32  # rows compared between pictures: whole rows, because those lie in one piece in memory
+_SAME = 0.02  # mean grey levels: a re-encoded frozen picture stays below, the quietest speckle is far above
+_CUT = 24.0  # mean grey levels: another scene; a sweep at 25 pictures a second stays below 10
+
+
+class Signal:
+    """The state machine. `frame` for each picture, `silence` while there is none."""
+
+    def __init__(self) -> None:
+        """Before the first picture there is no signal."""
+        self.state = State.NO_SIGNAL
+        self.fresh = False  # the last picture differed from the one before it
+        self.cut = False  # the last picture shows another scene than the one before it
+        self._rows: NDArray[np.uint8] | None = None
+        self._last_ns = 0  # newest picture
+        self._changed_ns = 0  # newest picture that differed
+
+    def frame(self, frame: Frame, region: Roi, now_ns: int) -> None:
+        """A picture has arrived. Only `region` of it counts: a running clock outside changes nothing."""
+        step = max(1, region.height // _ROWS)
+        rows = np.ascontiguousarray(frame.luma(region)[::step])
+        before, self._rows = self._rows, rows
+        if before is None or before.shape != rows.shape:
+            self.fresh, self.cut = True, before is not None
+        else:
+            change = cv2.norm(before, rows, cv2.NORM_L1) / rows.size
+            self.fresh, self.cut = change > _SAME, change > _CUT
+        self._last_ns = now_ns
+        if self.fresh or (self.state is not State.LIVE and self.state is not State.FROZEN):
+            self._changed_ns = now_ns
+        frozen = now_ns - self._changed_ns >= FROZEN_AFTER_NS
+        self.state = State.FROZEN if frozen else State.LIVE
+
+    def silence(self, now_ns: int) -> None:
+        """No picture has arrived up to now."""
+        if self.state in (State.LIVE, State.FROZEN) and now_ns - self._last_ns >= STALLED_AFTER_NS:
+            self.state = State.STALLED
+
+    def end(self) -> None:
+        """The source is over."""
+        self.state = State.ENDED
+
+    def reason(self, now_ns: int) -> str | None:
+        """Why no risk may be shown, or None while the signal is live."""
+        if self.state is State.LIVE:
+            return None
+        if self.state is State.FROZEN:
+            return f"picture frozen for {(now_ns - self._changed_ns) / 1e9:.0f} s"
+        if self.state is State.STALLED:
+            return f"no new picture for {(now_ns - self._last_ns) / 1e9:.0f} s"
+        return "no signal" if self.state is State.NO_SIGNAL else "the source has ended"

@@ -1,0 +1,148 @@
+"""The cart's loop: every frame is looked at, analysed if the network is free, drawn into and presented.
+
+In LIVE pace the loop never waits for the network: it draws the newest risk with its age. In MAX pace, for
+files, every frame gets its own risk, nothing is dropped, and time is the clip's own: a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from edge.contract.frame import Frame
+from edge.contract.preprocess import Tensor, prepare
+from edge.contract.spec import Preprocessing
+from edge.engines.worker import EngineWorker, Job
+from edge.exam.evidence import RiskEstimate
+from edge.exam.examination import Examination
+from edge.exam.reading import Identity, Reading
+from edge.outputs.overlay import Overlay
+from edge.sources.base import Pace
+from edge.sources.capture import Capture
+from edge.timing import Timing
+
+PATIENCE_S = 0.1  # how long to wait for a frame before looking at the clock again
+_SECOND_NS = 1_000_000_000
+
+
+class Output(Protocol):
+    """Whoever is handed each presented picture; never waits in LIVE pace."""
+
+    def present(self, frame: Frame, reading: Reading) -> None:
+        """`frame` carries the overlay; from now on nobody writes to it."""
+
+    def note(self, reading: Reading) -> None:
+        """No picture has come for a while, and this is what is said now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop works with."""
+
+    capture: Capture
+    worker: EngineWorker
+    examination: Examination
+    preprocessing: Preprocessing
+    identity: Identity
+    outputs: tuple[Output, ...]
+    timing: Timing
+    pace: Pace
+    stop: threading.Event
+
+
+def run_loop(parts: Parts) -> int:
+    """Present every frame until the source ends or `stop` is set; returns how many were presented."""
+    timing, examination = parts.timing, parts.examination
+    overlay, rate, presented = Overlay(parts.identity), _Rate(), 0
+    tensor = np.empty((1, 1, parts.preprocessing.height, parts.preprocessing.width), np.uint8)
+    reading: Reading | None = None
+    while not parts.stop.is_set():
+        frame = parts.capture.frames.take(PATIENCE_S)
+        if frame is None:
+            if parts.capture.frames.closed:
+                break
+            if reading is not None and parts.pace is Pace.LIVE:
+                _note_silence(parts, reading)
+            continue
+        with timing.stage("frame"):
+            now_ns = _now(parts, frame)
+            with timing.stage("look"):
+                examination.look(frame, now_ns)
+            _analyse(parts, frame, tensor)
+            reading = _read(parts, frame, _now(parts, frame), rate)
+            with timing.stage("draw"):
+                overlay.draw(frame, reading, examination.finder.lit)
+            with timing.stage("present"):
+                for output in parts.outputs:
+                    output.present(frame, reading)
+            presented += 1
+    return presented
+
+
+def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
+    """Collect the network's answer; give it this frame if it is free and the frame is good."""
+    examination, worker = parts.examination, parts.worker
+    examination.take(worker.poll())
+    if not worker.idle or not examination.analysable or examination.region is None:
+        return
+    with parts.timing.stage("prepare"):
+        size = parts.preprocessing
+        prepare(frame, size.crop(examination.region, frame.bounds), size.width, size.height, out=tensor)
+    worker.submit(Job(tensor, frame.sequence, frame.captured_ns))
+    if parts.pace is Pace.MAX:
+        with parts.timing.stage("wait"):
+            examination.take(worker.wait())
+
+
+def _read(parts: Parts, frame: Frame, now_ns: int, rate: _Rate) -> Reading:
+    """What is said about this frame now."""
+    examination = parts.examination
+    estimate = examination.estimate(now_ns, parts.worker.paused)
+    age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
+    return Reading(
+        sequence=frame.sequence,
+        captured_ns=frame.captured_ns,
+        state=examination.signal.state,
+        estimate=estimate,
+        age_ms=age_ms,
+        rate=rate.count(now_ns),
+        dropped=parts.capture.frames.dropped,
+        field=examination.region,
+    )
+
+
+def _note_silence(parts: Parts, last: Reading) -> None:
+    """Nothing came: let the state follow the clock, and tell whoever can be told without a picture."""
+    now_ns = time.monotonic_ns()
+    examination = parts.examination
+    examination.take(parts.worker.poll())
+    examination.signal.silence(now_ns)
+    estimate = examination.estimate(now_ns, parts.worker.paused)
+    age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
+    silent = replace(last, state=examination.signal.state, estimate=estimate, age_ms=age_ms)
+    for output in parts.outputs:
+        output.note(silent)
+
+
+def _now(parts: Parts, frame: Frame) -> int:
+    """The clock that ages are measured with."""
+    return frame.captured_ns if parts.pace is Pace.MAX else time.monotonic_ns()
+
+
+class _Rate:
+    """Pictures presented during the last second."""
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque()
+
+    def count(self, now_ns: int) -> float:
+        self._times.append(now_ns)
+        while now_ns - self._times[0] > _SECOND_NS:
+            self._times.popleft()
+        span = now_ns - self._times[0]
+        return (len(self._times) - 1) * _SECOND_NS / span if span else 0.0

@@ -1,0 +1,1 @@
+"""Where pictures and risks go: the drawn overlay, the page, the recording and the log."""

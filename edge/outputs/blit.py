@@ -1,0 +1,111 @@
+"""Draws small pictures and lines into a frame's planes, in its own format, and touches nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
+from edge.contract.roi import Roi
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+_WEIGHTS = {Matrix.BT601: (0.299, 0.114), Matrix.BT709: (0.2126, 0.0722)}  # Kr, Kb
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a frame's samples stand for colours: all that a sprite has to match."""
+
+    format: PixelFormat
+    full_range: bool
+    matrix: Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Sprite:
+    """A picture in a frame's encoding, as planes to be copied in. Width and height are even."""
+
+    planes: tuple[Plane, ...]
+    encoding: Encoding
+
+
+def encoding_of(frame: Frame) -> Encoding:
+    """The encoding that a sprite for `frame` needs."""
+    return Encoding(frame.format, frame.full_range, frame.matrix)
+
+
+def make_sprite(rgb: NDArray[np.uint8], encoding: Encoding) -> Sprite:
+    """Convert a small picture once.
+
+    Args:
+        rgb: uint8 (h, w, 3), full range, h and w even.
+        encoding: of the frames that it will be drawn into.
+    """
+    layout = encoding.format
+    if layout is PixelFormat.RGB24:
+        return Sprite((rgb,), encoding)
+    if layout is PixelFormat.BGR24:
+        return Sprite((np.ascontiguousarray(rgb[..., ::-1]),), encoding)
+    yuv = np.asarray(cv2.transform(rgb, _to_yuv(encoding)), np.uint8)
+    luma = np.ascontiguousarray(yuv[..., 0])
+    if layout is PixelFormat.GRAY8:
+        return Sprite((luma,), encoding)
+    height, width = luma.shape
+    if layout is PixelFormat.YUYV:
+        packed = np.empty((height, width, 2), np.uint8)
+        chroma = _halved(yuv[..., 1:], width // 2, height)
+        packed[..., 0] = luma
+        packed[:, 0::2, 1] = chroma[..., 0]
+        packed[:, 1::2, 1] = chroma[..., 1]
+        return Sprite((packed,), encoding)
+    chroma = _halved(yuv[..., 1:], width // 2, height // 2)
+    if layout is PixelFormat.NV12:
+        return Sprite((luma, chroma), encoding)
+    u, v = (np.ascontiguousarray(chroma[..., i]) for i in range(2))
+    return Sprite((luma, u, v), encoding)
+
+
+def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
+    """Copy `sprite` over the frame's pixels at column `x` and row `y`, both even, wholly inside."""
+    for index, (plane, part) in enumerate(zip(frame.planes, sprite.planes, strict=True)):
+        left, top = (x // 2, y // 2) if index else (x, y)
+        height, width = part.shape[:2]
+        plane[top : top + height, left : left + width] = part
+
+
+def fill(frame: Frame, area: Roi, sprite: Sprite) -> None:
+    """Fill `area` with the colour of a `sprite` of 2x2 pixels; `area` lies inside on even pixels."""
+    for index, (plane, part) in enumerate(zip(frame.planes, sprite.planes, strict=True)):
+        half = 2 if index else 1
+        target = plane[area.y // half : area.bottom // half, area.x // half : area.right // half]
+        if sprite.encoding.format is PixelFormat.YUYV:
+            target[:, 0::2], target[:, 1::2] = part[0, 0], part[0, 1]
+        else:
+            target[:] = part[0, 0]
+
+
+def make_colour(colour: Colour, encoding: Encoding) -> Sprite:
+    """The sprite of 2x2 pixels that `fill` takes."""
+    return make_sprite(np.full((2, 2, 3), colour, np.uint8), encoding)
+
+
+def _halved(chroma: Plane, width: int, height: int) -> Plane:
+    return np.asarray(cv2.resize(chroma, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _to_yuv(encoding: Encoding) -> NDArray[np.float64]:
+    """3x4 matrix from full-range RGB to the encoding's luma and chroma (ITU-R BT.601, BT.709)."""
+    kr, kb = _WEIGHTS[encoding.matrix]
+    luma = np.array([kr, 1.0 - kr - kb, kb])
+    blue = (np.array([0.0, 0.0, 1.0]) - luma) / (2.0 * (1.0 - kb))
+    red = (np.array([1.0, 0.0, 0.0]) - luma) / (2.0 * (1.0 - kr))
+    luma_scale, chroma_scale = (1.0, 1.0) if encoding.full_range else (219.0 / 255.0, 224.0 / 255.0)
+    offset = 0.0 if encoding.full_range else 16.0
+    return np.array(
+        [[*(luma_scale * luma), offset], [*(chroma_scale * blue), 128.0], [*(chroma_scale * red), 128.0]]
+    )

@@ -1,0 +1,86 @@
+"""Draws the panel and the field's corners into a frame, in place and in the frame's own format."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
+from edge.exam.reading import Identity, Reading
+from edge.outputs.blit import Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
+from edge.outputs.panel import DIM, Content, content_of, draw_panel, panel_sizes
+from edge.outputs.place import find_place
+
+REFRESH_NS = 150_000_000
+"""Figures change at most this often, so that they can be read. A change of state is drawn at once."""
+
+
+class Overlay:
+    """Keeps the rendered panel until what it shows changes."""
+
+    def __init__(self, identity: Identity):
+        """`identity` is drawn on every panel."""
+        self._identity = identity
+        self._content: Content | None = None
+        self._rendered_ns = 0
+        self._placed_for: tuple[Roi, Roi | None, Encoding] | None = None
+        self._place = Roi(0, 0, 2, 2)
+        self._panel: Sprite | None = None
+        self._line: Sprite | None = None
+
+    def draw(self, frame: Frame, reading: Reading, lit: NDArray[np.uint8]) -> None:
+        """Write panel and corners over `frame`'s own pixels.
+
+        Args:
+            frame: whose planes may be written to.
+            reading: of this frame.
+            lit: uint8 small picture of the screen, read only when the panel has to be placed.
+        """
+        encoding = encoding_of(frame)
+        wanted = (frame.bounds, reading.field, encoding)
+        if wanted != self._placed_for:
+            sizes = panel_sizes(frame.width, frame.height)
+            _, self._place = find_place(sizes, frame.bounds, reading.field, lit)
+            self._line = make_colour(DIM, encoding)
+            self._placed_for, self._panel = wanted, None
+        self._refresh(content_of(reading, self._identity), reading.captured_ns, frame.height, encoding)
+        assert self._panel is not None
+        assert self._line is not None
+        if reading.field is not None:
+            for stroke in corners(reading.field, frame.height):
+                fill(frame, stroke, self._line)
+        paste(frame, self._panel, self._place.x, self._place.y)
+
+    def _refresh(self, content: Content, now_ns: int, height: int, encoding: Encoding) -> None:
+        """Render again if the content differs, at once where more than figures has changed."""
+        before = self._content
+        if self._panel is not None and before is not None:
+            if content == before:
+                return
+            same = (content.state, content.withheld, content.above) == (
+                before.state,
+                before.withheld,
+                before.above,
+            )
+            if same and 0 <= now_ns - self._rendered_ns < REFRESH_NS:
+                return
+        size = (self._place.width, self._place.height)
+        self._panel = make_sprite(draw_panel(content, self._identity, size, height), encoding)
+        self._content, self._rendered_ns = content, now_ns
+
+
+def corners(field: Roi, height: int) -> list[Roi]:
+    """Eight strokes on even pixels that mark the corners of `field` just inside it."""
+    thick = max(2, height // 540 * 2)
+    left, top = (field.x + 1) & ~1, (field.y + 1) & ~1
+    right, bottom = field.right & ~1, field.bottom & ~1
+    length = min(max(12, height // 36), right - left, bottom - top) & ~1
+    if length <= thick:
+        return []
+    strokes = []
+    for x in (left, right - length):
+        strokes += [Roi(x, y, length, thick) for y in (top, bottom - thick)]
+    for y in (top, bottom - length):
+        strokes += [Roi(x, y, thick, length) for x in (left, right - thick)]
+    return strokes

@@ -1,0 +1,74 @@
+"""The capture thread: reads a source and leaves its newest frame in a mailbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from edge.contract.frame import Frame
+from edge.errors import SonocartError
+from edge.mailbox import Mailbox
+from edge.sources.base import FrameSource, Pace, SourceEnded
+from edge.timing import Timing
+
+logger = logging.getLogger(__name__)
+
+
+class Capture:
+    """Owns the source from `start` to `close`."""
+
+    def __init__(self, source: FrameSource, pace: Pace, timing: Timing, *, limit_s: float | None = None):
+        """Nothing is read before `start`; `limit_s` ends it after so many seconds of the frames' time."""
+        self.frames: Mailbox[Frame] = Mailbox()
+        self._source = source
+        self._pace = pace
+        self._timing = timing
+        self._limit_ns = None if limit_s is None else int(limit_s * 1e9)
+        self._failure: SonocartError | None = None
+        self._count = 0
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+
+    @property
+    def count(self) -> int:
+        """Frames captured so far: each was handed on or is counted as dropped."""
+        return self._count
+
+    @property
+    def failure(self) -> SonocartError | None:
+        """Why the source ended, if it did not end by itself."""
+        return self._failure
+
+    def start(self) -> None:
+        """Begin reading."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading. A source that hangs is left behind; its thread ends with the process."""
+        self._source.close()
+        self.frames.abandon()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2.0)
+
+    def _run(self) -> None:
+        first_ns: int | None = None
+        try:
+            while True:
+                with self._timing.stage("capture"):
+                    frame = self._source.read()
+                first_ns = frame.captured_ns if first_ns is None else first_ns
+                if self._limit_ns is not None and frame.captured_ns - first_ns >= self._limit_ns:
+                    break
+                if self._pace is Pace.LIVE:
+                    self.frames.put(frame)
+                elif not self.frames.put_when_empty(frame):
+                    break
+                self._count += 1
+        except SourceEnded:
+            logger.info("%s has ended after %d frames", self._source.info.name, self._count)
+        except SonocartError as error:
+            self._failure = error
+        except Exception as error:  # the top of a thread: nobody else can report it
+            logger.exception("the source broke")
+            self._failure = SonocartError(f"{self._source.info.name}: {error}")
+        finally:
+            self.frames.close()

@@ -1,0 +1,252 @@
+"""The page over a real server on loopback: newest picture to every viewer, encoded once, and only to them."""
+
+import json
+import threading
+import time
+from contextlib import ExitStack
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from edge.errors import BusyError, UsageError
+from edge.outputs.page import hub as hub_module
+from edge.outputs.page.hub import Hub
+from edge.outputs.page.server import PageServer, parse_address
+from edge.timing import Timing
+from tests.clips import i420
+from tests.outputs.test_overlay import IDENTITY, reading
+
+
+@pytest.fixture
+def page():
+    hub = Hub(IDENTITY, Timing())
+    server = PageServer("127.0.0.1", 0, hub)
+    server.start()
+    for _ in range(500):
+        try:
+            httpx.get(server.url + "health")
+            break
+        except httpx.TransportError:
+            time.sleep(0.01)
+    yield hub, server
+    server.close()
+    hub.close()
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Counts the encodings."""
+    calls, encode = [], hub_module.as_jpeg
+    monkeypatch.setattr(hub_module, "as_jpeg", lambda *args: calls.append(1) or encode(*args))
+    return calls
+
+
+def view(server, **options):
+    return connect(
+        server.url.replace("http", "ws") + "live", origin=server.url.rstrip("/"), open_timeout=10, **options
+    )
+
+
+def grey(level):
+    return i420(np.full((48, 64), level, np.uint8), full_range=True)
+
+
+def wait_for(condition):
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.005)
+    pytest.fail("did not come about")
+
+
+def receive(viewer):
+    """Status and grey level of the next picture."""
+    while True:
+        status, jpeg = json.loads(viewer.recv(10)), viewer.recv(10)
+        viewer.send("next")
+        if jpeg:
+            return status, int(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0).mean())
+
+
+def test_viewer_sees_picture_and_status(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(100), reading(0.71))
+        status, level = receive(viewer)
+    assert abs(level - 100) <= 1
+    assert status["record"]["risk"] == 0.71
+    assert (status["bundle"], status["threshold"], status["n"]) == ("a1b2c3d4e5f6", 0.42, 48)
+
+
+def test_nothing_is_encoded_without_viewers(page, encoded):
+    hub, server = page
+    for _ in range(5):
+        hub.present(grey(1), reading())
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(50), reading())
+        assert abs(receive(viewer)[1] - 50) <= 1
+    wait_for(lambda: hub.viewers == 0)
+    hub.present(grey(1), reading())
+    time.sleep(0.05)
+    assert len(encoded) == 1
+
+
+def test_one_encoding_serves_all_viewers(page, encoded):
+    hub, server = page
+    with ExitStack() as stack:
+        viewers = [stack.enter_context(view(server)) for _ in range(5)]
+        wait_for(lambda: hub.viewers == 5)
+        hub.present(grey(70), reading())
+        assert all(abs(receive(viewer)[1] - 70) <= 1 for viewer in viewers)
+    assert len(encoded) == 1
+
+
+def test_slow_viewer_gets_the_newest_picture_next(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        json.loads(viewer.recv(10)), viewer.recv(10)  # taken, not yet acknowledged
+        for level in range(20, 200, 20):
+            hub.present(grey(level), reading())
+            time.sleep(0.02)
+        hub.present(grey(220), reading())
+        time.sleep(0.1)
+        viewer.send("next")
+        assert abs(receive(viewer)[1] - 220) <= 1
+
+
+def test_viewer_that_takes_nothing_is_let_go(page, monkeypatch):
+    monkeypatch.setattr("edge.outputs.page.server._ACK_S", 0.1)
+    hub, server = page
+    with view(server):
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        wait_for(lambda: hub.viewers == 0)
+
+
+def test_silence_is_told_without_a_picture(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        receive(viewer)
+        hub.note(reading(reason="no new picture for 1 s"))
+        status, jpeg = json.loads(viewer.recv(10)), viewer.recv(10)
+    assert jpeg == b""
+    assert status["record"]["reason"] == "no new picture for 1 s"
+
+
+def test_late_viewer_is_not_shown_an_old_picture(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        receive(viewer)
+    wait_for(lambda: hub.viewers == 0)
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(90), reading())
+        assert abs(receive(viewer)[1] - 90) <= 1
+
+
+def test_page_is_complete_and_asks_for_nothing_from_elsewhere(page):
+    _, server = page
+    index = httpx.get(server.url)
+    assert index.status_code == 200
+    assert "default-src 'none'" in index.headers["content-security-policy"]
+    for name in ("style.css", "app.js"):
+        text = httpx.get(f"{server.url}static/{name}").text
+        assert f"/static/{name}" in index.text
+        assert "http" not in text.replace("https:", "")
+    assert "http" not in index.text
+
+
+def test_health_says_whether_pictures_come(page, monkeypatch):
+    hub, server = page
+    assert httpx.get(server.url + "health").status_code == 503
+    hub.present(grey(1), reading(0.5))
+    answer = httpx.get(server.url + "health")
+    assert answer.status_code == 200
+    assert answer.json()["status"]["record"]["risk"] == 0.5
+    hub.presented_s -= 1.5
+    answer = httpx.get(server.url + "health")
+    assert answer.status_code == 503
+    assert answer.json()["live"] is False
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [({"Host": "evil.test"}, 421), ({"Origin": "http://evil.test"}, 403), ({"Origin": "null"}, 403)],
+)
+def test_foreign_host_or_origin_is_refused(page, headers, code):
+    assert httpx.get(page[1].url, headers=headers).status_code == code
+
+
+@pytest.mark.parametrize("origin", ["http://evil.test", None])
+def test_foreign_or_missing_origin_gets_no_socket(page, origin):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(page[1].url.replace("http", "ws") + "live", origin=origin)
+    assert refused.value.response.status_code == 403
+    assert page[0].viewers == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["static/../server.py", "static/%2e%2e/server.py", "static//etc/passwd", "x"]
+)
+def test_no_other_file_is_served(page, path):
+    assert httpx.get(page[1].url + path).status_code in (404, 405)
+
+
+def test_port_in_use_is_one_clear_error(page):
+    with pytest.raises(BusyError, match="Address already in use"):
+        PageServer("127.0.0.1", page[1].port, page[0])
+
+
+def test_hub_never_waits_for_its_encoder(page, monkeypatch):
+    hub, server = page
+    release = threading.Event()
+    monkeypatch.setattr(hub_module, "as_jpeg", lambda *_: release.wait(10) and b"")
+    with view(server):
+        wait_for(lambda: hub.viewers == 1)
+        for _ in range(20):
+            hub.present(grey(1), reading())
+        release.set()
+
+
+def test_picture_that_cannot_be_encoded_does_not_end_the_page(page, monkeypatch):
+    hub, server = page
+    encode = hub_module.as_jpeg
+    monkeypatch.setattr(hub_module, "as_jpeg", lambda *_: 1 / 0)
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(1), reading())
+        time.sleep(0.05)
+        monkeypatch.setattr(hub_module, "as_jpeg", encode)
+        hub.present(grey(60), reading())
+        assert abs(receive(viewer)[1] - 60) <= 1
+
+
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1:", ":x", "127.0.0.1:99999", "host"])
+def test_address_that_is_none(text):
+    with pytest.raises(UsageError, match="expected HOST:PORT"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:80", "192.168.1.4:8080", "[::]:80", "example.test:80"])
+def test_address_that_others_can_reach_is_refused(text):
+    with pytest.raises(UsageError, match="loopback only"):
+        parse_address(text)
+
+
+def test_addresses_of_this_machine():
+    assert parse_address("127.0.0.1:80") == ("127.0.0.1", 80)
+    assert parse_address("localhost:0") == ("127.0.0.1", 0)
+    assert parse_address(":8080") == ("127.0.0.1", 8080)
+    assert parse_address("[::1]:8080") == ("::1", 8080)

@@ -1,0 +1,46 @@
+"""The log has one object a presented frame, with a risk or a reason, never both."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge.errors import CannotCreateError
+from edge.outputs.log import SessionLog
+from tests.outputs.test_overlay import reading
+
+FIELDS = ["sequence", "captured_ns", "state", "risk", "low", "high", "reason", "age_ms"]
+
+
+def test_lines(tmp_path):
+    log = SessionLog(tmp_path / "s.jsonl")
+    log.present(None, reading(0.71))
+    log.present(None, reading(reason="the network failed"))
+    log.close()
+    shown, withheld = (json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines())
+    assert list(shown) == list(withheld) == FIELDS
+    assert (shown["risk"], shown["reason"], shown["age_ms"], shown["state"]) == (0.71, None, 30.0, "live")
+    assert withheld["reason"] == "the network failed"
+    assert [withheld[name] for name in ("risk", "low", "high", "age_ms")] == [None] * 4
+
+
+def test_line_is_on_the_disk_before_the_next_frame(tmp_path):
+    log = SessionLog(tmp_path / "s.jsonl")
+    log.present(None, reading())
+    assert (tmp_path / "s.jsonl").read_bytes().endswith(b"\n")
+    log.close()
+
+
+def test_full_disk_is_said_and_survived():
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    log = SessionLog(Path("/dev/full"))
+    log.present(None, reading())
+    log.present(None, reading())
+    assert "the log has stopped" in log.failure
+    log.close()
+
+
+def test_unwritable_place(tmp_path):
+    with pytest.raises(CannotCreateError, match="cannot write the log"):
+        SessionLog(tmp_path / "none" / "s.jsonl")
