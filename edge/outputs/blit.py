@@ -51,23 +51,20 @@ def make_sprite(rgb: NDArray[np.uint8], encoding: Encoding) -> Sprite:
         return Sprite((rgb,), encoding)
     if layout is PixelFormat.BGR24:
         return Sprite((np.ascontiguousarray(rgb[..., ::-1]),), encoding)
-    yuv = np.asarray(cv2.transform(rgb, _to_yuv(encoding)), np.uint8)
-    luma = np.ascontiguousarray(yuv[..., 0])
+    luma, blue, red = (np.asarray(p, np.uint8) for p in cv2.split(cv2.transform(rgb, _to_yuv(encoding))))
     if layout is PixelFormat.GRAY8:
         return Sprite((luma,), encoding)
     height, width = luma.shape
     if layout is PixelFormat.YUYV:
         packed = np.empty((height, width, 2), np.uint8)
-        chroma = _halved(yuv[..., 1:], width // 2, height)
         packed[..., 0] = luma
-        packed[:, 0::2, 1] = chroma[..., 0]
-        packed[:, 1::2, 1] = chroma[..., 1]
+        packed[:, 0::2, 1] = _shrunk(blue, width // 2, height)
+        packed[:, 1::2, 1] = _shrunk(red, width // 2, height)
         return Sprite((packed,), encoding)
-    chroma = _halved(yuv[..., 1:], width // 2, height // 2)
+    blue, red = (_shrunk(plane, width // 2, height // 2) for plane in (blue, red))
     if layout is PixelFormat.NV12:
-        return Sprite((luma, chroma), encoding)
-    u, v = (np.ascontiguousarray(chroma[..., i]) for i in range(2))
-    return Sprite((luma, u, v), encoding)
+        return Sprite((luma, np.dstack([blue, red])), encoding)
+    return Sprite((luma, blue, red), encoding)
 
 
 def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
@@ -94,7 +91,7 @@ def make_colour(colour: Colour, encoding: Encoding) -> Sprite:
     return make_sprite(np.full((2, 2, 3), colour, np.uint8), encoding)
 
 
-def _halved(chroma: Plane, width: int, height: int) -> Plane:
+def _shrunk(chroma: Plane, width: int, height: int) -> Plane:
     return np.asarray(cv2.resize(chroma, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 

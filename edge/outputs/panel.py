@@ -29,6 +29,7 @@ WIDTHS = (360, 320, 270, 190)
 """Widths that the panel may have, in units of 1/1080 of the picture's height, the best first."""
 
 _HEIGHT = 400
+_BLEED = 4  # pixels that letters may reach beyond their advance
 _LEAST_LETTERS = 9.0  # pixels
 _LEAST_UNIT = 0.62  # below this the small print would be under 10 pixels high
 
@@ -86,7 +87,7 @@ def draw_panel(content: Content, identity: Identity, size: tuple[int, int], heig
         uint8 (size[1], size[0], 3) RGB.
     """
     image = Image.new("RGB", size, BACKGROUND)
-    pen = _Pen(ImageDraw.Draw(image), _unit(height), size[0])
+    pen = _Pen(image, _unit(height))
     pen.draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=EDGE, width=max(1, int(2 * pen.unit)))
     _state(pen, content)
     if content.withheld is None:
@@ -103,11 +104,12 @@ def draw_panel(content: Content, identity: Identity, size: tuple[int, int], heig
 class _Pen:
     """Draws in units of 1/1080 of the picture's height, between the panel's margins."""
 
-    def __init__(self, draw: ImageDraw.ImageDraw, unit: float, width: int):
-        self.draw = draw
+    def __init__(self, image: Image.Image, unit: float):
+        self.image = image
+        self.draw = ImageDraw.Draw(image)
         self.unit = unit
         self.left = 18 * unit
-        self.right = width - 18 * unit
+        self.right = image.width - 18 * unit
 
     def text(
         self,
@@ -122,13 +124,9 @@ class _Pen:
     ) -> None:
         """One line, its letters shrunk as far as needed to stay between the margins."""
         left = self.left + indent * self.unit
-        font = _font(size * self.unit)
-        length = font.getlength(text)
-        if length > self.right - left:
-            font = _font(size * self.unit * (self.right - left) / length)
-        x = self.right - font.getlength(text) if right else left
-        weight = 0.022 * size * self.unit if bold else 0.0
-        self.draw.text((x, top * self.unit), text, fill=colour, font=font, anchor="la", stroke_width=weight)
+        mask, length = _letters(text, round(size * self.unit, 1), round(self.right - left, 1), bold)
+        x = self.right - length if right else left
+        self.image.paste(colour, (round(x) - _BLEED, round(top * self.unit) - _BLEED), mask)
 
     def wrap(self, text: str, size: float) -> list[str]:
         """Lines of whole words that fit between the margins."""
@@ -143,6 +141,24 @@ class _Pen:
     def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A filled rectangle; left and right are pixels, top and bottom units."""
         self.draw.rectangle((left, top * self.unit, right, bottom * self.unit), fill=colour)
+
+
+@lru_cache(maxsize=256)
+def _letters(text: str, size: float, room: float, bold: bool) -> tuple[Image.Image, float]:
+    """Coverage of a line of text, grey, with `_BLEED` pixels around it, and its length in pixels.
+
+    Kept, because drawing letters is what a panel costs, and most lines stay as they are.
+    """
+    font = _font(size)
+    length = font.getlength(text)
+    if length > room:
+        font = _font(size * room / length)
+        length = font.getlength(text)
+    weight = 0.022 * size if bold else 0.0
+    mask = Image.new("L", (int(length) + 2 * _BLEED + 1, int(1.3 * size) + 2 * _BLEED + 1))
+    draw = ImageDraw.Draw(mask)
+    draw.text((_BLEED, _BLEED), text, fill=255, font=font, anchor="la", stroke_width=weight)
+    return mask, length
 
 
 @lru_cache(maxsize=64)
