@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
+    "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
     "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
 }

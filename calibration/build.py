@@ -1,0 +1,177 @@
+"""Compile a bundle's graph with TensorRT for the GPU of this machine, and prove the result.
+
+A plan fits one GPU, one TensorRT and one driver: build on the cart or on its twin. The golden frames run
+through the new engine before it enters the bundle, and what really runs in which precision is printed. Ctrl-C
+gives up at the next step and leaves the bundle as it was.
+
+Examples:
+  sonocart build runs/bundle --precision int8
+  sonocart build runs/bundle --precision int8+fp16 --optimization-level 5 --timing-cache orin.cache
+  sonocart build runs/bundle --precision fp16 --dla 0 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from calibration.plan import Report, Settings, build_plan
+from edge.atomic import new_file
+from edge.contract.bundle import Bundle, NewFile, amend_bundle, model_file, open_bundle
+from edge.contract.spec import PRECISIONS
+from edge.engines.cuda import load_driver
+from edge.engines.golden import check_golden
+from edge.engines.tensorrt import TensorrtEngine
+from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_file
+from edge.engines.tensorrt_layers import count_precisions, read_layers, table
+from edge.errors import NoInputError, UsageError
+
+LEVELS = range(6)
+_MIB = 1 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="with a graph of the precision")
+    parser.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: %(default)s")
+    parser.add_argument(
+        "--workspace", type=int, default=1024, metavar="MIB", help="device memory for trials (default 1024)"
+    )
+    parser.add_argument(
+        "--optimization-level",
+        type=int,
+        choices=LEVELS,
+        default=3,
+        help="higher tries more kernels and takes longer (default 3)",
+    )
+    parser.add_argument("--dla", type=int, metavar="N", help="use this deep learning accelerator core")
+    parser.add_argument(
+        "--timing-cache", type=Path, metavar="FILE", help="read and update: the next build is much quicker"
+    )
+    parser.add_argument("--json", action="store_true", help="print the engine's sidecar as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    if args.workspace < 1:
+        raise UsageError(f"--workspace is {args.workspace}, expected 1 MiB or more")
+    settings = Settings(args.workspace * _MIB, args.optimization_level, args.dla)
+    bundle = open_bundle(args.bundle)
+    cache = _read_cache(args.timing_cache)
+    with _progress() as report, _cancel_on_interrupt() as cancelled:
+        sidecar, cache = build(bundle, args.precision, settings, cache, report, cancelled)
+    if args.timing_cache is not None:
+        with new_file(args.timing_cache) as partial:
+            partial.write_bytes(cache)
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode(sidecar), indent=2).decode())
+        return 0
+    print(table(sidecar.layers))
+    counts = ", ".join(f"{number} in {name}" for name, number in count_precisions(sidecar.layers).items())
+    print(f"engine {sidecar.key.id} for {sidecar.key}")
+    print(f"{len(sidecar.layers)} layers: {counts}; golden frames differ by {sidecar.golden_difference:.5f}")
+    return 0
+
+
+def build(
+    bundle: Bundle,
+    precision: str,
+    settings: Settings,
+    timing_cache: bytes,
+    report: Report,
+    cancelled: threading.Event,
+) -> tuple[Sidecar, bytes]:
+    """Build, prove and add an engine to `bundle`.
+
+    Args:
+        bundle: with a graph of `precision`; replaced on disk.
+        precision: to compile.
+        settings: how.
+        timing_cache: of an earlier build here, or empty.
+        report: progress.
+        cancelled: set it to give up.
+
+    Returns:
+        What stands beside the plan, and the timing cache for the next build.
+
+    Raises:
+        UnavailableError: no GPU, or no TensorRT that is new enough.
+        DataError: TensorRT cannot read the graph.
+        InternalError: the build failed, or the golden frames do not hold. The bundle is as it was.
+        KeyboardInterrupt: `cancelled` was set.
+    """
+    driver = load_driver()
+    key = machine_key(bundle, precision, driver)
+    plan = build_plan(bundle.model(precision), settings, timing_cache, report, cancelled)
+    engine = TensorrtEngine(plan.data, bundle.spec, precision, driver)
+    try:
+        sidecar = Sidecar(
+            key=key,
+            calibration_sha256=_calibration(bundle, precision),
+            golden_difference=check_golden(bundle, engine, precision),
+            device_memory=engine.device_memory,
+            layers=read_layers(engine.layers()),
+        )
+    finally:
+        engine.close()
+    parent = model_file(precision)
+    amend_bundle(
+        bundle,
+        {
+            plan_file(key): NewFile(plan.data, parent),
+            sidecar_file(key): NewFile(msgspec.json.encode(sidecar), parent),
+        },
+    )
+    return sidecar, plan.timing_cache
+
+
+def _calibration(bundle: Bundle, precision: str) -> str | None:
+    name = f"reports/agreement.{precision}.json"
+    if not bundle.has(name):
+        return None
+    found = json.loads(bundle.read(name)).get("calibration_sha256")
+    return None if found is None else str(found)
+
+
+def _read_cache(path: Path | None) -> bytes:
+    if path is None or not path.exists():
+        return b""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NoInputError(f"cannot read the timing cache '{path}': {error.strerror}") from error
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    with Progress(console=Console(file=sys.stderr), transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(phase: str, parent: str | None, done: int, steps: int) -> None:
+            if phase not in tasks:
+                indent = "  " * (parent in tasks)
+                tasks[phase] = progress.add_task(f"{indent}{phase}", total=steps)
+            progress.update(tasks[phase], completed=done, total=max(steps, 1))
+
+        yield report
+
+
+@contextmanager
+def _cancel_on_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C becomes an event: an exception must not fly through TensorRT's C++."""
+    cancelled = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: cancelled.set())
+    try:
+        yield cancelled
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,33 @@
+"""Which engine runs a bundle on this machine."""
+
+from __future__ import annotations
+
+from edge.contract.bundle import Bundle
+from edge.engines.base import Engine
+from edge.errors import UnavailableError
+
+
+def open_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> Engine:
+    """TensorRT where the bundle has an engine of `precision` and this machine a GPU, else ONNX Runtime.
+
+    Args:
+        bundle: verified.
+        precision: fp32, fp16, int8 or int8+fp16.
+        threads: for ONNX Runtime.
+        spin: wait busily.
+
+    Raises:
+        RefusedError: there is a GPU, and the engine was built for another one.
+    """
+    from edge.engines.onnx import onnx_engine
+
+    if any(name.endswith(".plan") for name in bundle.names("engines")):
+        from edge.engines.tensorrt import tensorrt_engine
+        from edge.engines.tensorrt_key import built_keys
+
+        if precision in {key.precision for key in built_keys(bundle)}:
+            try:
+                return tensorrt_engine(bundle, precision, spin=spin)
+            except UnavailableError:
+                pass  # no GPU or no TensorRT here: a workstation that looks at a cart's bundle
+    return onnx_engine(bundle, precision, threads=threads, spin=spin)

@@ -1,0 +1,283 @@
+"""TensorRT on an NVIDIA GPU: a verified plan, replayed as a CUDA graph by the thread that loaded it.
+
+Copy in, network and copy out are one graph. On a Jetson, whose GPU shares the CPU's memory, the two copies
+are left out: the few kilobytes in and out lie in pinned mapped memory.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.bundle import Bundle
+from edge.contract.spec import ModelSpec
+from edge.engines.base import EngineError, Inference, Phases, checked
+from edge.engines.cuda import Driver, Graph, load_driver
+from edge.engines.tensorrt_key import find_plan, machine_key, tensorrt_version
+from edge.engines.tensorrt_log import make_logger, make_recorder
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+
+class TensorrtEngine:
+    """One plan on the first GPU. See `Engine` for the life cycle; `spec` decides names, types and shapes."""
+
+    def __init__(self, plan: bytes, spec: ModelSpec, precision: str, driver: Driver, *, spin: bool = False):
+        """Deserialise a plan and record its graph.
+
+        Args:
+            plan: verified, with the key of this machine.
+            spec: of the bundle.
+            precision: of the graph behind the plan, for reports.
+            driver: from `load_driver`, which proves that there is a GPU.
+            spin: the thread waits busily for the GPU: some microseconds sooner, a core lost.
+
+        Raises:
+            EngineError: TensorRT cannot load or run the plan, or its tensors are not the specification's.
+        """
+        import pycuda.driver as cuda
+        import tensorrt as trt
+
+        self._owner = threading.get_ident()
+        self._driver = driver
+        self._precision = precision
+        self._cuda_error: type[Exception] = cuda.Error
+        self._graph: Graph | None = None
+        self._failure: str | None = None
+        device = driver.device()
+        self._name = f"TensorRT {trt.__version__}, {device.name}"
+        cuda.init()
+        self._context: Any = cuda.Device(0).retain_primary_context()
+        self._context.push()
+        try:
+            self._errors = make_recorder()
+            runtime = trt.Runtime(make_logger())
+            runtime.error_recorder = self._errors
+            engine = runtime.deserialize_cuda_engine(plan)
+            if engine is None:
+                raise self._error("TensorRT cannot load the plan")
+            self._runtime, self._engine = runtime, engine  # in this order they must live
+            _check_tensors(engine, spec)
+            context = engine.create_execution_context(trt.ExecutionContextAllocationStrategy.STATIC)
+            if context is None:
+                raise self._error("TensorRT cannot make an execution context; is the GPU's memory full?")
+            self._execution = context
+            self._stream: Any = cuda.Stream()
+            wait = cuda.event_flags.DISABLE_TIMING
+            self._done: Any = cuda.Event(wait if spin else wait | cuda.event_flags.BLOCKING_SYNC)
+            self._input = _Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
+            self._risk, self._heatmap = (
+                _Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
+                for name in ("risk", "heatmap")
+            )
+            addresses = {
+                spec.input.name: self._input,
+                "risk": self._risk,
+                "heatmap": self._heatmap,
+            }
+            for name, buffer in addresses.items():
+                if not context.set_tensor_address(name, buffer.address):
+                    raise self._error(f"TensorRT does not take the address of '{name}'")
+            self._guard(self._first_run)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """Runtime and device in words."""
+        return self._name
+
+    @property
+    def precision(self) -> str:
+        """Of the graph behind the plan."""
+        return self._precision
+
+    @property
+    def device_memory(self) -> int:
+        """Bytes that an execution needs on the device, weights apart."""
+        return int(self._engine.device_memory_size_v2)
+
+    def layers(self) -> str:
+        """The inspector's JSON; see `tensorrt_layers`."""
+        import tensorrt as trt
+
+        inspector = self._engine.create_engine_inspector()
+        return inspector.get_engine_information(trt.LayerInformationFormat.JSON)
+
+    def infer(self, tensor: NDArray[np.uint8]) -> Inference:
+        """See `Engine.infer`. After a failed execution every further call fails: the context may be lost."""
+        self._load(tensor)
+        self._guard(self._replay)
+        return self._outputs()
+
+    def infer_timed(self, tensor: NDArray[np.uint8]) -> tuple[Inference, Phases]:
+        """See `TimedEngine`. Runs outside the graph; in mapped memory there are no transfers to time."""
+        import pycuda.driver as cuda
+
+        self._load(tensor)
+        marks = [cuda.Event() for _ in range(4)]
+
+        def run() -> None:
+            steps: tuple[Callable[[], None], ...] = (self._copy_in, self._execute, self._copy_out)
+            marks[0].record(self._stream)
+            for step, mark in zip(steps, marks[1:], strict=True):
+                step()
+                mark.record(self._stream)
+            marks[-1].synchronize()
+
+        self._guard(run)
+        spans = [float(before.time_till(after)) for before, after in pairwise(marks)]
+        return self._outputs(), Phases(*spans)
+
+    def close(self) -> None:
+        """Free graph, buffers and plan, and let go of the context. Safe to call twice."""
+        context, self._context = self._context, None
+        if context is None:
+            return
+        if self._graph is not None:
+            try:
+                self._graph.close()
+            except EngineError as error:
+                self._failure = str(error)  # a lost context frees nothing, and takes everything with it
+        # In this order: what is used by another goes last.
+        for name in ("_graph", "_execution", "_engine", "_runtime", "_input", "_risk", "_heatmap", "_stream"):
+            if hasattr(self, name):
+                delattr(self, name)
+        context.pop()
+
+    def _load(self, tensor: NDArray[np.uint8]) -> None:
+        if threading.get_ident() != self._owner:
+            raise EngineError("an engine belongs to the thread that loaded it; this is another one")
+        if self._failure is not None:
+            raise EngineError(f"the engine failed before and has to be loaded again: {self._failure}")
+        if self._context is None:
+            raise EngineError("the engine is closed")
+        if tensor.shape != self._input.host.shape or tensor.dtype != np.uint8:
+            expected = self._input.host.shape
+            raise EngineError(f"tensor is {tensor.dtype} {tensor.shape}, expected uint8 {expected}")
+        np.copyto(self._input.host, tensor)
+        self._risk.host.fill(np.nan)  # an execution that writes nothing must not pass for the frame before
+
+    def _outputs(self) -> Inference:
+        heatmap = self._heatmap.host
+        return checked(float(self._risk.host.reshape(-1)[0]), heatmap.reshape(heatmap.shape[-2:]).copy())
+
+    def _first_run(self) -> None:
+        """Once outside a graph, so that TensorRT allocates what it does lazily; then record."""
+        self._input.host.fill(0)
+        self._enqueue()
+        self._stream.synchronize()
+        self._graph = self._driver.capture(self._stream.handle, self._enqueue)
+
+    def _replay(self) -> None:
+        assert self._graph is not None
+        self._graph.launch()
+        self._done.record(self._stream)
+        self._done.synchronize()
+
+    def _enqueue(self) -> None:
+        self._copy_in()
+        self._execute()
+        self._copy_out()
+
+    def _copy_in(self) -> None:
+        self._input.upload(self._stream)
+        self._risk.upload(self._stream)
+
+    def _execute(self) -> None:
+        if not self._execution.execute_async_v3(self._stream.handle):
+            raise self._error("TensorRT refused to execute")
+
+    def _copy_out(self) -> None:
+        self._risk.download(self._stream)
+        self._heatmap.download(self._stream)
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        """Run `work`; whatever fails in it ends the engine."""
+        try:
+            work()
+            if self._errors.num_errors():
+                raise self._error("TensorRT reported an error")
+        except self._cuda_error as error:
+            self._failure = f"CUDA: {error}"
+            raise EngineError(self._failure) from error
+        except EngineError as error:
+            self._failure = str(error)
+            raise
+
+    def _error(self, what: str) -> EngineError:
+        reasons = "; ".join(self._errors.get_error_desc(i) for i in range(self._errors.num_errors()))
+        self._errors.clear()
+        return EngineError(f"{what}: {reasons}" if reasons else what)
+
+
+class _Buffer:
+    """Pinned host memory and the device's view of it: the same bytes if mapped, else a twin with copies."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: type[np.generic], *, mapped: bool):
+        import pycuda.driver as cuda
+
+        flags = cuda.host_alloc_flags.DEVICEMAP if mapped else 0
+        pinned: Any = cuda.pagelocked_empty(shape, dtype, mem_flags=flags)
+        self.host: NDArray[Any] = pinned
+        self.host.fill(0)
+        self._device: Any = None if mapped else cuda.mem_alloc(self.host.nbytes)
+        pointer: Any = pinned.base.get_device_pointer() if mapped else self._device
+        self.address = int(pointer)
+
+    def upload(self, stream: object) -> None:
+        """Start the copy to the device, where one is needed."""
+        if self._device is not None:
+            import pycuda.driver as cuda
+
+            cuda.memcpy_htod_async(self._device, self.host, stream)
+
+    def download(self, stream: object) -> None:
+        """Start the copy from the device, where one is needed."""
+        if self._device is not None:
+            import pycuda.driver as cuda
+
+            cuda.memcpy_dtoh_async(self.host, self._device, stream)
+
+
+def _check_tensors(engine: trt.ICudaEngine, spec: ModelSpec) -> None:
+    import tensorrt as trt
+
+    types = {"uint8": trt.DataType.UINT8, "float32": trt.DataType.FLOAT}
+    for wanted, mode in (
+        (spec.input, trt.TensorIOMode.INPUT),
+        *((o, trt.TensorIOMode.OUTPUT) for o in spec.outputs),
+    ):
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        if wanted.name not in names:
+            raise EngineError(f"the plan has no tensor '{wanted.name}', but: {', '.join(names)}")
+        found = (
+            engine.get_tensor_mode(wanted.name),
+            engine.get_tensor_dtype(wanted.name),
+            tuple(engine.get_tensor_shape(wanted.name)),
+        )
+        expected = (mode, types[wanted.dtype], wanted.shape)
+        if found != expected:
+            raise EngineError(f"the plan's tensor '{wanted.name}' is {found}, expected {expected}")
+
+
+def tensorrt_engine(bundle: Bundle, precision: str, *, spin: bool = False) -> TensorrtEngine:
+    """The bundle's engine of `precision` for this machine; its key is compared before it is deserialised.
+
+    Raises:
+        UnavailableError: no GPU, no TensorRT, or one that is too old.
+        NoInputError: no engine of that precision has been built.
+        RefusedError: the engine was built for another machine.
+        EngineError: the plan cannot be loaded or run.
+    """
+    driver = load_driver()
+    tensorrt_version()
+    plan = find_plan(bundle, machine_key(bundle, precision, driver))
+    return TensorrtEngine(plan, bundle.spec, precision, driver, spin=spin)
