@@ -165,10 +165,10 @@ def _open_source(args: argparse.Namespace) -> FrameSource:
 
 def _checked_engine(bundle: Bundle, precision: str) -> Engine:
     """An engine that has passed its golden frames; half of the cores are left to capture and drawing."""
+    from edge.engines.choose import open_engine
     from edge.engines.golden import check_golden
-    from edge.engines.onnx import onnx_engine
 
-    engine = onnx_engine(bundle, precision, threads=max(1, (os.cpu_count() or 2) // 2))
+    engine = open_engine(bundle, precision, threads=max(1, (os.cpu_count() or 2) // 2))
     check_golden(bundle, engine, precision)
     return engine
 

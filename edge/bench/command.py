@@ -88,7 +88,7 @@ def main(args: argparse.Namespace) -> int:
 def run_engine(args: argparse.Namespace) -> int:
     """`sonocart bench engine`."""
     from edge.bench.engine import measure_engines
-    from edge.engines.onnx import onnx_engine
+    from edge.engines.choose import open_engine
 
     precisions = [args.precision] if args.precision else args.interleave.split(",")
     unknown = sorted(set(precisions) - set(PRECISIONS))
@@ -101,7 +101,7 @@ def run_engine(args: argparse.Namespace) -> int:
         result = measure_engines(
             bundle,
             precisions,
-            lambda precision: onnx_engine(bundle, precision, threads=args.threads, spin=args.spin),
+            lambda precision: open_engine(bundle, precision, threads=args.threads, spin=args.spin),
             Rule(min_queries=args.min_queries, min_seconds=args.min_seconds),
             {
                 "threads": args.threads,

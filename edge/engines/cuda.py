@@ -135,7 +135,9 @@ def load_driver(library: str = LIBRARY) -> Driver:
     try:
         loaded = ctypes.CDLL(library)
     except OSError as error:
-        raise UnavailableError(f"no NVIDIA driver on this machine ({error}); use --engine onnx") from error
+        raise UnavailableError(
+            f"no NVIDIA driver on this machine ({error}); run this on the cart or its twin"
+        ) from error
     code = loaded.cuInit(0)
     if code != 0:
         raise UnavailableError(f"the NVIDIA driver finds no usable GPU (cuInit: {code}). Run: nvidia-smi")
