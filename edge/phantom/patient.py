@@ -9,16 +9,18 @@ from edge.phantom.latents import LATENTS, draw_latents, draw_pathology
 
 # Least and greatest value that a latent of minus and plus infinity stands for.
 RANGES = {
-    "irregularity": (0.0, 0.36),  # amplitude of the fine surface displacement, radii
+    "irregularity": (0.018, 0.36),  # amplitude of the fine surface displacement, radii
     "lobulation": (0.0, 0.14),  # amplitude of the coarse surface displacement, radii
-    "margin_blur": (0.10, 2.6),  # width of the margin, mm (geometric)
+    "margin_blur": (0.10, 2.6),  # width of the margin, mm
     "echogenicity": (-23.0, -5.0),  # dB against parenchyma
-    "heterogeneity": (0.2, 9.0),  # deviation of the internal echo level, dB
-    "cystic_part": (0.001, 0.55),  # share of the volume
+    "heterogeneity": (0.7, 9.0),  # deviation of the internal echo level, dB
+    "cystic_part": (0.005, 0.5),  # share of the volume
     "attenuation": (0.05, 1.35),  # dB/cm/MHz; parenchyma has 0.6
     "height_to_width": (0.50, 1.35),
     "size": (9.0, 23.0),  # mean diameter, mm
 }
+# Of these the eye sees ratios, not differences.
+GEOMETRIC = ("irregularity", "margin_blur", "heterogeneity", "cystic_part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +121,12 @@ def draw_patient(seed: int, number: int, label: str) -> Patient:
 
 
 def physical(latents: tuple[float, ...]) -> dict[str, float]:
-    """Map latents in standard units to `RANGES` by a logistic curve; the margin's width geometrically."""
-    shares = 1 / (1 + np.exp(-1.1 * np.asarray(latents)))
+    """Map latents in standard units to `RANGES` by a logistic curve, some by ratio."""
+    shares = 1 / (1 + np.exp(-1.5 * np.asarray(latents)))
     values = {}
     for name, share in zip(LATENTS, shares, strict=True):
         low, high = RANGES[name]
-        geometric = name == "margin_blur"
+        geometric = name in GEOMETRIC
         values[name] = float(low * (high / low) ** share if geometric else low + (high - low) * share)
     return values
 

@@ -88,7 +88,7 @@ def _encode(
 
 
 def _codec_options(codec: str) -> dict[str, str]:
-    return {"preset": "veryfast", "crf": "20"} if codec == "libx264" else {"q": "4"}
+    return {"preset": "superfast", "crf": "20"} if codec == "libx264" else {"q": "4"}
 
 
 def _fill(picture: object, luma: Luma) -> None:

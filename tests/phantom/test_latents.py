@@ -22,7 +22,7 @@ def test_shares_of_each_label_add_up_and_every_latent_has_a_mean() -> None:
 
 
 def test_ceiling_leaves_the_task_hard_but_possible() -> None:
-    assert 0.94 < ceiling_auc() < 0.97
+    assert 0.93 < ceiling_auc() < 0.96
 
 
 def test_likelihood_ratio_is_calibrated() -> None:

@@ -67,7 +67,7 @@ def test_truth_has_what_the_pictures_were_drawn_from(tmp_path: Path) -> None:
     assert truth[2]["pathology"] == patient.pathology
     assert float(truth[2]["size"]) == pytest.approx(patient.latents[-1], abs=1e-4)
     about = json.loads((tmp_path / "study" / "study.json").read_text())
-    assert 0.94 < about["ceiling_auc"] < 0.97
+    assert 0.93 < about["ceiling_auc"] < 0.96
     assert about["seed"] == 5
 
 
