@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
     "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
+    "dicom": Verb("edge.outputs.dicom.command", "write DICOM objects and send them to a PACS", "dicom"),
 }
 
 

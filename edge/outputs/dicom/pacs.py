@@ -1,0 +1,214 @@
+"""Storing objects on a PACS (C-STORE, PS3.4 B) with a deadline on every step."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    SecondaryCaptureImageStorage,
+    UltrasoundImageStorage,
+    UltrasoundMultiFrameImageStorage,
+)
+from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.events import Event
+
+from edge.errors import UsageError
+
+_VERIFICATION = "1.2.840.10008.1.1"
+_PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_STILL_WAITING = range(0xA700, 0xA800)  # out of resources (PS3.4 B.2.3): the same object may go later
+_STORED_WITH_A_REMARK = range(0xB000, 0xC000)
+_PERMANENT = 1  # A-ASSOCIATE-RJ result, PS3.8 9.3.4
+
+
+@dataclass(frozen=True, slots=True)
+class Pacs:
+    """Where to: application entity title, host and port, and the title that the kit calls itself."""
+
+    title: str
+    host: str
+    port: int
+    own_title: str = "SONOCART"
+
+    def __post_init__(self) -> None:
+        for title in (self.title, self.own_title):
+            if not re.fullmatch(r"(?=.*\S)[\x20-\x5b\x5d-\x7e]{1,16}", title):
+                raise UsageError(f"'{title}' is no application entity title: 1 to 16 ASCII characters")
+        if not self.host or not 0 < self.port < 65536:
+            raise UsageError(f"'{self.host}:{self.port}' is no address, expected HOST:PORT")
+
+    @classmethod
+    def parse(cls, text: str, own_title: str) -> Pacs:
+        """From `AET@HOST:PORT`; an IPv6 host stands in brackets."""
+        match = re.fullmatch(r"([^@]+)@(?:\[([0-9A-Fa-f:.%]+)\]|([^@:\[\]\s]+)):([0-9]{1,5})", text)
+        if match is None:
+            raise UsageError(f"'{text}' is no PACS, expected AET@HOST:PORT, such as ARCHIVE@10.0.0.5:104")
+        return cls(match[1], match[2] or match[3], int(match[4]), own_title)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds after which a silent PACS counts as unreachable."""
+
+    connect: float = 5.0
+    negotiate: float = 10.0
+    answer: float = 30.0
+
+
+class Outcome(Enum):
+    """What became of an object."""
+
+    STORED = "stored"
+    REFUSED = "refused"  # the PACS said no, and would say it again
+    UNREACHABLE = "unreachable"  # no answer, or "not now": worth another try
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The outcome and, where it was not stored, why. Never holds anything of the object's content."""
+
+    outcome: Outcome
+    why: str
+
+
+class Connection:
+    """One association with a PACS. Used by one thread; `abort` may be called by any.
+
+    As a context manager it never raises: where there is no association, every delivery says why.
+    """
+
+    def __init__(self, pacs: Pacs, deadlines: Deadlines | None = None) -> None:
+        self._pacs = pacs
+        self._deadlines = deadlines or Deadlines()
+        self._association: Association | None = None
+        self._failure: Delivery | None = None
+        self._socket: socket.socket | None = None
+
+    def __enter__(self) -> Connection:
+        entity = AE(ae_title=self._pacs.own_title)
+        entity.connection_timeout = self._deadlines.connect
+        entity.acse_timeout = self._deadlines.negotiate
+        entity.dimse_timeout = entity.network_timeout = self._deadlines.answer
+        entity.add_requested_context(_VERIFICATION)
+        for sop_class in (UltrasoundImageStorage, SecondaryCaptureImageStorage, ComprehensiveSRStorage):
+            entity.add_requested_context(sop_class, _PLAIN)
+        # Two contexts: a PACS accepts one syntax of each, and one without JPEG gets plain pixels.
+        entity.add_requested_context(UltrasoundMultiFrameImageStorage, JPEGBaseline8Bit)
+        entity.add_requested_context(UltrasoundMultiFrameImageStorage, _PLAIN)
+        try:
+            association = entity.associate(
+                self._pacs.host,
+                self._pacs.port,
+                ae_title=self._pacs.title,
+                evt_handlers=[(evt.EVT_CONN_OPEN, self._opened)],
+            )
+        except OSError as error:  # the host's name does not resolve
+            self._failure = Delivery(Outcome.UNREACHABLE, error.strerror or str(error))
+            return self
+        if association.is_established:
+            self._association = association
+        else:
+            self._failure = _not_associated(association, self._socket is not None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._association is not None and self._association.is_established:
+            self._association.release()
+
+    @property
+    def broke(self) -> bool:
+        """True if there was an association and it ended before it was released."""
+        return self._association is not None and not self._association.is_established
+
+    def abort(self) -> None:
+        """Cut the line, so that whatever waits for the PACS returns at once."""
+        if self._socket is not None:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                self._socket = None  # closed already
+
+    def echo(self) -> Delivery:
+        """Ask whether the PACS is there (C-ECHO)."""
+        association = self._association
+        if association is None or not association.is_established:
+            return self._gone()
+        return _judge(association.send_c_echo())
+
+    def store(self, path: Path) -> Delivery:
+        """Send one file. A file that is not one of the kit's objects is refused, by itself."""
+        association = self._association
+        if association is None or not association.is_established:
+            return self._gone()
+        try:
+            dataset = pydicom.dcmread(path)
+            plain = _for_syntax(dataset, association)
+            if plain is None:
+                return Delivery(Outcome.REFUSED, "the PACS takes no objects of this kind")
+            return _judge(association.send_c_store(plain))
+        except (InvalidDicomError, AttributeError, OSError, RuntimeError, ValueError) as error:
+            if self.broke:
+                return self._gone()
+            return Delivery(Outcome.REFUSED, f"not an object that can be sent ({type(error).__name__})")
+
+    def _gone(self) -> Delivery:
+        return self._failure or Delivery(Outcome.UNREACHABLE, "the PACS closed the connection")
+
+    def _opened(self, event: Event) -> None:
+        """Give the socket a deadline: pynetdicom would wait for ever on a peer that stops reading."""
+        transport = event.assoc.dul.socket
+        if transport is not None and transport.socket is not None:
+            self._socket = transport.socket
+            self._socket.settimeout(self._deadlines.answer)
+
+
+def _for_syntax(dataset: Dataset, association: Association) -> Dataset | None:
+    """The dataset in a syntax that the PACS accepted; None where it accepted none."""
+    accepted = {
+        context.transfer_syntax[0]
+        for context in association.accepted_contexts
+        if context.abstract_syntax == dataset.SOPClassUID
+    }
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not accepted:
+        return None
+    if syntax.is_encapsulated and syntax not in accepted:
+        dataset.decompress(generate_instance_uid=False)  # the same picture, and it stays marked as lossy
+    return dataset
+
+
+def _judge(status: Dataset) -> Delivery:
+    """What a C-STORE status means (PS3.4 table B.2-1)."""
+    if "Status" not in status:
+        return Delivery(Outcome.UNREACHABLE, "the PACS did not answer in time")
+    code = int(status.Status)
+    if code == 0 or code in _STORED_WITH_A_REMARK:
+        return Delivery(Outcome.STORED, "")
+    outcome = Outcome.UNREACHABLE if code in _STILL_WAITING else Outcome.REFUSED
+    return Delivery(outcome, f"the PACS answered with status 0x{code:04X}")
+
+
+def _not_associated(association: Association, connected: bool) -> Delivery:
+    if association.is_rejected:
+        reject = association.acceptor.primitive
+        permanent = reject is not None and reject.result == _PERMANENT
+        why = f"the PACS rejected the connection: {getattr(reject, 'reason_str', 'no reason given')}"
+        return Delivery(Outcome.REFUSED if permanent else Outcome.UNREACHABLE, why)
+    if connected:
+        return Delivery(Outcome.UNREACHABLE, "the PACS did not answer in time or broke off")
+    return Delivery(Outcome.UNREACHABLE, "no connection: wrong address, or the PACS is off")
