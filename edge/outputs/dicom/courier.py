@@ -47,8 +47,6 @@ class Courier:
                 tally = self._outbox.send(self._connection, time.time())
             except SonocartError as error:
                 _LOG.warning("DICOM: %s", error)
-            except OSError as error:
-                _LOG.warning("DICOM: the outbox cannot be written: %s", error.strerror)
             else:
                 if tally.why:
                     _LOG.warning("DICOM: %d waiting, %d refused: %s", tally.waiting, tally.refused, tally.why)

@@ -105,10 +105,11 @@ class Outbox:
 
     def retry(self) -> int:
         """Move everything refused back to waiting, with a clean slate; how many."""
-        items = self.refused()
-        for item in items:
-            item.path.with_suffix(".json").unlink(missing_ok=True)
-            self._move(item, "waiting")
+        with self._alone():
+            items = self.refused()
+            for item in items:
+                item.path.with_suffix(".json").unlink(missing_ok=True)
+                self._move(item, "waiting")
         return len(items)
 
     def send(self, connection: Connection, now: float | None = None) -> Tally:
@@ -173,17 +174,19 @@ class Outbox:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        """Hold the outbox; a disk that refuses becomes a named error, and every object stays where it is."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("w")
+            with (self.folder / ".lock").open("w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise BusyError(
+                        f"another process is sending from '{self.folder}'; let it finish"
+                    ) from None
+                yield
         except OSError as error:
             raise CannotCreateError(f"cannot write in '{self.folder}': {error.strerror}") from error
-        with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError(f"another process is sending from '{self.folder}'; let it finish") from None
-            yield
 
 
 def _due(state: State, now: float) -> bool:
@@ -194,15 +197,16 @@ def _due(state: State, now: float) -> bool:
 def _state(path: Path) -> State:
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError):
         return _NEW  # never tried, or cut off by a kill: trying early harms nothing
 
 
 def _instance(path: Path) -> str:
     """SOP Instance UID of a file; it becomes a file name, so nothing but digits and dots may be in it."""
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
-        uid = str(dataset.SOPInstanceUID)
+        with pydicom.config.disable_value_validation():  # it would only warn; the check is below
+            dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+            uid = str(dataset.SOPInstanceUID)
     except OSError as error:
         raise NoInputError(f"cannot read '{path}': {error.strerror}") from error
     except (InvalidDicomError, AttributeError, ValueError, LookupError, NotImplementedError) as error:

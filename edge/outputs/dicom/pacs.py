@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -28,7 +29,13 @@ from pynetdicom.events import Event
 from edge.errors import UsageError
 
 _VERIFICATION = "1.2.840.10008.1.1"
-_PLAIN = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
+_PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+_OFFERED = {
+    UltrasoundImageStorage: _PLAIN,
+    UltrasoundMultiFrameImageStorage: (JPEGBaseline8Bit, *_PLAIN),
+    SecondaryCaptureImageStorage: _PLAIN,
+    ComprehensiveSRStorage: _PLAIN,
+}
 _STILL_WAITING = range(0xA700, 0xA800)  # out of resources (PS3.4 B.2.3): the same object may go later
 _STORED_WITH_A_REMARK = range(0xB000, 0xC000)
 _PERMANENT = 1  # A-ASSOCIATE-RJ result, PS3.8 9.3.4
@@ -101,13 +108,14 @@ class Connection:
         entity = AE(ae_title=self._pacs.own_title)
         entity.connection_timeout = self._deadlines.connect
         entity.acse_timeout = self._deadlines.negotiate
-        entity.dimse_timeout = entity.network_timeout = self._deadlines.answer
+        entity.dimse_timeout = self._deadlines.answer
+        entity.network_timeout = None  # it would abort, from another thread, in the middle of a long object
         entity.add_requested_context(_VERIFICATION)
-        for sop_class in (UltrasoundImageStorage, SecondaryCaptureImageStorage, ComprehensiveSRStorage):
-            entity.add_requested_context(sop_class, _PLAIN)
-        # Two contexts: a PACS accepts one syntax of each, and one without JPEG gets plain pixels.
-        entity.add_requested_context(UltrasoundMultiFrameImageStorage, JPEGBaseline8Bit)
-        entity.add_requested_context(UltrasoundMultiFrameImageStorage, _PLAIN)
+        # A PACS accepts one syntax of a context, so each stands in its own: an object goes as it was written
+        # where it can, and a PACS without JPEG gets plain pixels.
+        for sop_class, syntaxes in _OFFERED.items():
+            for syntax in syntaxes:
+                entity.add_requested_context(sop_class, syntax)
         try:
             association = entity.associate(
                 self._pacs.host,
@@ -129,6 +137,8 @@ class Connection:
     ) -> None:
         if self._association is not None and self._association.is_established:
             self._association.release()
+        if self._socket is not None:
+            self._socket.close()  # pynetdicom leaves it open where the peer closed first
 
     @property
     def broke(self) -> bool:
@@ -138,10 +148,8 @@ class Connection:
     def abort(self) -> None:
         """Cut the line, so that whatever waits for the PACS returns at once."""
         if self._socket is not None:
-            try:
+            with suppress(OSError):  # closed already
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                self._socket = None  # closed already
 
     def echo(self) -> Delivery:
         """Ask whether the PACS is there (C-ECHO)."""

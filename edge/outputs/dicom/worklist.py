@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import msgspec
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import PersonName
 
 from edge.errors import DataError, NoInputError
 from edge.outputs.dicom.order import Order
@@ -43,21 +47,23 @@ def read_worklist(path: Path, accession_number: str | None = None) -> Order:
             value of the file.
     """
     items = _items(path)
-    if accession_number is not None:
-        items = [item for item in items if _text(item, "AccessionNumber") == accession_number]
-        if not items:
-            raise DataError(f"worklist '{path}' has no order with this accession number")
-    if len(items) != 1:
-        raise DataError(f"worklist '{path}' holds {len(items)} orders, expected 1. Choose with --accession")
-    item = items[0]
+    try:
+        if accession_number is not None:
+            items = [item for item in items if _text(item, "AccessionNumber") == accession_number]
+        if len(items) != 1:
+            which = "" if accession_number is None else " with this accession number"
+            raise DataError(f"{len(items)} orders{which}, expected 1; choose with --accession")
+        return _order(items[0])
+    except DataError as error:
+        raise DataError(f"worklist '{path}': {error}") from error
+
+
+def _order(item: Dataset) -> Order:
     values = {field: _text(item, keyword) for field, keyword in _STUDY.items()}
     steps = item.get("ScheduledProcedureStepSequence")
     if steps:
         values.update({field: _text(steps[0], keyword) for field, keyword in _STEP.items()})
-    try:
-        return Order(**values)
-    except DataError as error:
-        raise DataError(f"worklist '{path}': {error}") from error
+    return Order(**values)
 
 
 def _items(path: Path) -> list[Dataset]:
@@ -68,17 +74,16 @@ def _items(path: Path) -> list[Dataset]:
         raise NoInputError(f"cannot read the worklist '{path}': {error.strerror}") from error
     if not raw or len(raw) > _LARGEST:
         raise DataError(f"worklist '{path}' has {len(raw)} bytes, expected 1 to {_LARGEST}")
-    # What is read is checked field by field in Order; pydicom's own warnings would print the values.
-    with pydicom.config.disable_value_validation():
+    # Order checks each value; pydicom's own checks would print them. What it still warns of (cut off, unknown
+    # character set) would garble a name, so it counts as malformed.
+    with pydicom.config.disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("error")
         try:
-            items = _from_json(raw) if raw.lstrip()[:1] in (b"{", b"[") else [_from_dicom(path)]
-            for item in items:
-                item.decode()  # now, so that a bad character set is found here
+            return _from_json(raw) if raw.lstrip()[:1] in (b"{", b"[") else [_from_dicom(raw)]
         except _MALFORMED as error:
             raise DataError(
                 f"'{path}' is no worklist item, neither DICOM nor DICOM JSON ({type(error).__name__})"
             ) from error
-    return items
 
 
 _MALFORMED = (
@@ -91,7 +96,9 @@ _MALFORMED = (
     RecursionError,
     TypeError,
     ValueError,
+    Warning,
     msgspec.MsgspecError,
+    struct.error,
 )
 """What parsers of foreign bytes raise."""
 
@@ -101,13 +108,18 @@ def _from_json(raw: bytes) -> list[Dataset]:
     return [Dataset.from_json(item) for item in (decoded if isinstance(decoded, list) else [decoded])]
 
 
-def _from_dicom(path: Path) -> Dataset:
-    dataset = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+def _from_dicom(raw: bytes) -> Dataset:
+    dataset = pydicom.dcmread(BytesIO(raw), force=True, stop_before_pixels=True)
     if "PatientID" not in dataset:  # forced reading makes something of any bytes
         raise InvalidDicomError
+    dataset.decode()  # now, so that a bad character set is found here
     return dataset
 
 
 def _text(item: Dataset, keyword: str) -> str:
     value = item.get(keyword)
-    return "" if value is None else str(value).strip(" \0")
+    if value is None:
+        return ""
+    if not isinstance(value, (str, PersonName)):  # several values, a sequence, a number
+        raise DataError(f"{keyword} is {type(value).__name__}, expected one text")
+    return str(value).strip(" \0")

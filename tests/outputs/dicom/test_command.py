@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+
+from edge.cli import run
+from edge.errors import DataError, NoInputError, SonocartError, TransferError, UnavailableError, UsageError
+from edge.outputs.dicom.finding import Finding
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+FIELD = "40,30,200,150"
+
+
+@pytest.fixture
+def inputs(tmp_path: Path, finding: Finding, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """still.png, clip.mkv, finding.json and order.json in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(3)
+    Image.fromarray(rng.integers(1, 256, (240, 320, 3)).astype(np.uint8)).save("still.png")
+    with av.open("clip.mkv", "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "gray"
+        for _ in range(3):
+            picture = rng.integers(1, 256, (240, 320)).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
+        container.mux(stream.encode())
+    Path("finding.json").write_bytes(msgspec.json.encode(finding))
+    order = {
+        "00080050": {"vr": "SH", "Value": ["ACC-1"]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Müller^Eva"}]},
+        "00100020": {"vr": "LO", "Value": ["MRN-7"]},
+    }
+    Path("order.json").write_text(json.dumps(order))
+    return tmp_path
+
+
+def write(*more: str) -> int:
+    return run(["dicom", "write", "--still", "still.png", "--out", "study", *more])
+
+
+def test_a_study_is_written_and_reported(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    more = [
+        "--clip",
+        "clip.mkv",
+        "--finding",
+        "finding.json",
+        "--field",
+        FIELD,
+        "--pixel-mm",
+        "0.1",
+        "--json",
+    ]
+    assert write(*more) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["files"] == ["clean-still.dcm", "clean-clip.dcm", "report.dcm"]
+    clip = pydicom.dcmread(inputs / "study" / "clean-clip.dcm")
+    assert (clip.NumberOfFrames, clip.PhotometricInterpretation, float(clip.FrameTime)) == (
+        3,
+        "MONOCHROME2",
+        40,
+    )
+    assert clip.PatientIdentityRemoved == "YES"
+
+
+def test_an_identified_study_takes_its_names_from_the_worklist(inputs: Path) -> None:
+    more = ["--finding", "finding.json", "--field", "whole", "--worklist", "order.json", "--identified"]
+    assert write(*more) == 0
+    assert str(pydicom.dcmread(inputs / "study" / "report.dcm").PatientName) == "Müller^Eva"
+
+
+def test_a_patient_can_be_entered(inputs: Path) -> None:
+    more = ["--at", "2026-11-20T10:11:12+01:00", "--field", FIELD, "--identified"]
+    assert write(*more, "--patient-id", "MRN-8", "--patient-name", "Roe^Jo", "--accession", "ACC-2") == 0
+    still = pydicom.dcmread(inputs / "study" / "clean-still.dcm")
+    assert (still.PatientID, str(still.PatientName), still.AccessionNumber) == ("MRN-8", "Roe^Jo", "ACC-2")
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        (["--field", "whole"], UsageError),
+        (["--field", "1,2", "--finding", "finding.json"], UsageError),
+        (["--field", "whole", "--at", "yesterday"], UsageError),
+        (["--field", "whole", "--finding", "finding.json", "--worklist", "order.json"], UsageError),
+        (["--field", "whole", "--finding", "finding.json", "--identified"], UsageError),
+        (["--field", "unmasked", "--finding", "finding.json"], DataError),
+        (["--field", "whole", "--finding", "still.png"], DataError),
+        (["--field", "whole", "--finding", "none.json"], NoInputError),
+        (["--field", "whole", "--finding", "finding.json", "--clip", "none.mp4"], NoInputError),
+        (["--field", "whole", "--finding", "finding.json", "--clip", "finding.json"], DataError),
+        (["--field", "whole", "--finding", "finding.json", "--clip", "still.png"], DataError),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(
+    inputs: Path, more: list[str], error: type[SonocartError]
+) -> None:
+    with pytest.raises(error):
+        write(*more)
+    assert not (inputs / "study").exists()
+
+
+def test_a_clip_that_is_cut_off_leaves_no_half_study(inputs: Path) -> None:
+    raw = Path("clip.mkv").read_bytes()
+    for length in (10, 200, len(raw) // 2):
+        Path("cut.mkv").write_bytes(raw[:length])
+        with suppress(DataError):
+            write("--field", FIELD, "--finding", "finding.json", "--clip", "cut.mkv")
+            assert pydicom.dcmread("study/clean-clip.dcm").NumberOfFrames in (1, 2)
+            shutil.rmtree("study")
+        assert not Path("study").exists()
+
+
+def test_send_stores_now_or_later(inputs: Path, archives, capsys: pytest.CaptureFixture[str]) -> None:
+    write("--field", FIELD, "--finding", "finding.json")
+    with pytest.raises(UnavailableError, match="2 objects wait"):
+        run(["dicom", "send", "study", "--to", "ARCHIVE@127.0.0.1:1", "--queue", "queue"])
+    archive = archives()
+    address = f"ARCHIVE@127.0.0.1:{archive.port}"
+    assert run(["dicom", "echo", "--to", address]) == 0
+    capsys.readouterr()
+    assert run(["dicom", "send", "--to", address, "--queue", "queue", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stored"] == 2
+    assert len(archive.received) == 2
+
+
+def test_a_refusal_is_reported_and_can_be_retried(
+    inputs: Path, archives, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("--field", FIELD, "--finding", "finding.json")
+    archive = archives(status=0xA900)
+    send = ["dicom", "send", "--to", f"ARCHIVE@127.0.0.1:{archive.port}", "--queue", "queue"]
+    with pytest.raises(TransferError, match="0xA900"):
+        run([*send, "study"])
+    capsys.readouterr()
+    run(["dicom", "queue", "--queue", "queue", "--json"])
+    assert [row["tries"] for row in json.loads(capsys.readouterr().out)["refused"]] == [1, 1]
+    run(["dicom", "queue", "--queue", "queue", "--retry"])
+    archive.status = 0
+    assert run(send) == 0
+
+
+def test_an_empty_folder_and_a_dead_pacs_are_named(inputs: Path) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(NoInputError, match="empty"):
+        run(["dicom", "send", "empty", "--to", "A@127.0.0.1:1", "--queue", "queue"])
+    with pytest.raises(UnavailableError, match="does not answer"):
+        run(["dicom", "echo", "--to", "A@127.0.0.1:1"])
