@@ -25,6 +25,7 @@ check: venv ## style, types and the arrows between packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# dciodvfy checks the DICOM objects where it is installed: apt-get install dicom3tools
 test: check ## check, then every test that this machine can run
 	$(BIN)/pytest -n 2
 
