@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SECONDS ?=
 
-.PHONY: help venv demo test check bench clean
+.PHONY: help venv demo test check bench kernels clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -31,6 +31,10 @@ test: check ## check, then every test that this machine can run
 
 bench: venv ## figures of the demo's bundle, printed and written to runs/bench
 	$(BIN)/sonocart bench --help
+
+kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
+	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[kernels]'
+	$(BIN)/python -m calibration.cubins
 
 clean: ## remove the environment, runs and caches
 	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
