@@ -39,6 +39,7 @@ VERBS: dict[str, Verb] = {
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
+    "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
     "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),

@@ -34,8 +34,9 @@ from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
 from edge.outputs.recorder import Recorder
 from edge.outputs.writable import require_writable
-from edge.sources.base import FrameSource, Pace
+from edge.sources.base import Pace
 from edge.sources.capture import Capture
+from edge.sources.open import open_source
 from edge.timing import Timing
 
 
@@ -43,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by sonocart export")
     parser.add_argument(
-        "--source", required=True, help="a video file, or phantom: for the synthetic scanner (phantom:seed=7)"
+        "--source",
+        required=True,
+        help="a video file, or phantom: for the synthetic scanner; with faults:SCRIPT; in front",
     )
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
     parser.add_argument("--operating-point", metavar="NAME", help="default: the model's own")
@@ -80,7 +83,7 @@ def main(args: argparse.Namespace) -> int:
         outputs: list[Output] = []
         if args.page is not None:
             outputs.append(_start_page(args.page, identity, timing, stack))
-        source = _open_source(args)
+        source = open_source(args.source, pace=args.pace, repeat=args.loop)
         stack.callback(source.close)
         bounds = Roi(0, 0, source.info.width, source.info.height)
         if args.roi is not None and not args.roi.inside(bounds):
@@ -145,22 +148,6 @@ def _start_page(address: str, identity: Identity, timing: Timing, stack: ExitSta
     server.start()
     print(f"page: {server.url}", file=sys.stderr, flush=True)
     return hub
-
-
-def _open_source(args: argparse.Namespace) -> FrameSource:
-    from edge.sources.phantom import SCHEME, SLICES, PhantomSource
-    from edge.sources.video import VideoSource
-
-    if not args.source.startswith(SCHEME):
-        return VideoSource(Path(args.source), pace=args.pace, repeat=args.loop)
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("scanning the phantom", total=SLICES)
-        return PhantomSource(
-            args.source, pace=args.pace, progress=lambda done: progress.update(task, completed=done)
-        )
 
 
 def _checked_engine(bundle: Bundle, precision: str) -> Engine:

@@ -67,7 +67,8 @@ def run_loop(parts: Parts) -> int:
             if parts.capture.frames.closed:
                 break
             if reading is not None and parts.pace is Pace.LIVE:
-                _note_silence(parts, reading)
+                examination.signal.silence(time.monotonic_ns())
+                _note(parts, reading)
             continue
         with timing.stage("frame"):
             now_ns = _now(parts, frame)
@@ -81,6 +82,9 @@ def run_loop(parts: Parts) -> int:
                 for output in parts.outputs:
                     output.present(frame, reading)
             presented += 1
+    examination.signal.end()
+    if reading is not None:
+        _note(parts, reading)
     return presented
 
 
@@ -107,7 +111,7 @@ def _read(parts: Parts, frame: Frame, now_ns: int, rate: _Rate) -> Reading:
     return Reading(
         sequence=frame.sequence,
         captured_ns=frame.captured_ns,
-        state=examination.signal.state,
+        state=examination.state,
         estimate=estimate,
         age_ms=age_ms,
         rate=rate.count(now_ns),
@@ -116,15 +120,14 @@ def _read(parts: Parts, frame: Frame, now_ns: int, rate: _Rate) -> Reading:
     )
 
 
-def _note_silence(parts: Parts, last: Reading) -> None:
-    """Nothing came: let the state follow the clock, and tell whoever can be told without a picture."""
+def _note(parts: Parts, last: Reading) -> None:
+    """No picture came: tell whoever can be told without one."""
     now_ns = time.monotonic_ns()
     examination = parts.examination
     examination.take(parts.worker.poll())
-    examination.signal.silence(now_ns)
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
-    silent = replace(last, state=examination.signal.state, estimate=estimate, age_ms=age_ms)
+    silent = replace(last, state=examination.state, estimate=estimate, age_ms=age_ms)
     for output in parts.outputs:
         output.note(silent)
 

@@ -18,6 +18,7 @@ from edge.exam.signal import State
 from edge.loop import Parts, run_loop
 from edge.sources.base import Pace, SourceEnded, SourceInfo
 from edge.sources.capture import Capture
+from edge.sources.faults import Fault, FaultySource
 from edge.timing import Timing
 from tests.clips import i420, tissue
 from tests.fakes import FakeEngine, spec
@@ -111,12 +112,12 @@ def test_network_sees_the_picture_without_the_overlay():
         tensors.append(tensor.copy())
         return 0.5
 
-    whole = Roi(0, 0, 128, 96)  # the panel covers a part of it
     lumas = [tissue(0), tissue(1)]
-    play(Pictures(lumas), engine=lambda: FakeEngine(keep), roi=whole)
+    seen, _ = play(Pictures(lumas), engine=lambda: FakeEngine(keep))
+    assert not np.array_equal(seen.frames[0].luma(ROI), i420(lumas[0]).luma(ROI))  # the panel covers a part
     assert len(tensors) == 2
     for luma, tensor in zip(lumas, tensors, strict=True):
-        assert np.array_equal(tensor, prepare(i420(luma), whole, 32, 24))
+        assert np.array_equal(tensor, prepare(i420(luma), ROI, 32, 24))
 
 
 def broken(_):
@@ -171,6 +172,23 @@ def test_stall_is_noted_without_a_picture():
     stalled = [note for note in seen.notes if note.state is State.STALLED]
     assert all(isinstance(note.estimate, NoEstimate) and note.age_ms is None for note in stalled)
     assert seen.readings[-1].state is State.LIVE
+
+
+def test_faulty_pictures_withhold_the_risk_drop_what_was_gathered_and_let_it_come_back():
+    lumas = [tissue(i, 240, 320) for i in range(60)]
+    source = FaultySource(Pictures(lumas), (Fault(800_000_000, 600_000_000, "doppler"),))
+    seen, _ = play(source, roi=None)
+    assert isinstance(seen.readings[19].estimate, RiskEstimate)
+    assert set(reasons(seen)[23:35]) == {"colour over the tissue: Doppler or elastography"}
+    assert isinstance(seen.readings[-1].estimate, RiskEstimate)
+    assert seen.readings[-1].estimate.n <= 60 - 35
+
+
+def test_black_screen_is_a_state_of_its_own():
+    lumas = [tissue(i, 240, 320) for i in range(40)]
+    seen, _ = play(FaultySource(Pictures(lumas), (Fault(800_000_000, 10**12, "black"),)), roi=None)
+    assert seen.readings[-1].state is State.NOT_ULTRASOUND
+    assert reasons(seen)[-1] == "black screen"
 
 
 def test_scene_cut_forgets_the_evidence():

@@ -6,6 +6,7 @@ from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.engines.worker import Answer
 from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate
+from edge.exam.gates import NOT_ULTRASOUND, Gates
 from edge.exam.roi import FieldFinder
 from edge.exam.signal import Signal, State
 
@@ -27,13 +28,22 @@ class Examination:
         self.failures = 0
         self._chosen = chosen
         self._wanted = wanted
+        self._gates = Gates()
         self._evidence = Evidence()
         self._scene = 0  # answers about frames before this sequence are about another scene
 
     @property
     def analysable(self) -> bool:
-        """True if the network may be asked about the present frame: live, new, and its region known."""
-        return self.region is not None and self.signal.fresh and self.signal.state is State.LIVE
+        """True if the network may be asked about the present frame: live tissue, new, its region known."""
+        live = self.signal.state in (State.LIVE, State.STILL) and self._gates.closed is None
+        return self.region is not None and self.signal.fresh and live
+
+    @property
+    def state(self) -> State:
+        """Of the signal, and whether it is ultrasound at all."""
+        if self._gates.closed in NOT_ULTRASOUND and self.signal.arriving:
+            return State.NOT_ULTRASOUND
+        return self.signal.state
 
     def look(self, frame: Frame, now_ns: int) -> None:
         """Take a frame into account, before anything is drawn into it."""
@@ -43,9 +53,13 @@ class Examination:
         else:
             self.region = field if self._wanted == "field" else None
         self.signal.frame(frame, self.region or field or frame.bounds, now_ns)
-        if self.signal.cut:
-            self._scene = frame.sequence
-            self._evidence.reset("the scene has changed")
+        before = self._gates.closed
+        region = field or self.region
+        closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else None
+        if closed is not None and before is None:
+            self._forget(closed.value, frame.sequence + 1)
+        elif self.signal.cut:
+            self._forget("the scene has changed", frame.sequence)
 
     def take(self, answer: Answer | None) -> None:
         """Take the network's answer into account, if there is one."""
@@ -60,8 +74,20 @@ class Examination:
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
-        reason = self.signal.reason(now_ns) or paused or self._no_region()
+        reason = self.withheld(now_ns) or paused
         return self._evidence.estimate(now_ns) if reason is None else NoEstimate(reason)
+
+    def withheld(self, now_ns: int) -> str | None:
+        """What in the picture speaks against a risk, or None."""
+        closed = self._gates.closed if self.signal.arriving else None
+        if closed in NOT_ULTRASOUND:
+            return closed.value
+        return self.signal.reason(now_ns) or (closed and closed.value) or self._no_region()
+
+    def _forget(self, reason: str, scene: int) -> None:
+        """Drop the evidence, and every answer still to come about frames before `scene`."""
+        self._scene = scene
+        self._evidence.reset(reason)
 
     def _no_region(self) -> str | None:
         if self.region is not None:

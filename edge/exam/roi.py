@@ -61,22 +61,35 @@ def find_field(pictures: NDArray[np.uint8], bounds: Roi) -> Roi | None:
         bounds: of the full picture, in whose pixels the answer is.
     """
     moves = pictures.max(0).astype(np.int16) - pictures.min(0) > _MOVES
-    mask = _solid(moves.astype(np.uint8))
-    if mask.mean() < _LEAST:  # a still, or a probe held so still that nothing moves
-        picture = pictures[-1].astype(np.float32)
-        mean = cv2.blur(picture, (5, 5))
-        deviation = np.sqrt(np.maximum(cv2.blur(picture * picture, (5, 5)) - mean * mean, 0))
-        mask = _solid((deviation > _TEXTURE).astype(np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    if count < 2:
+    moving = _largest(_solid(moves.astype(np.uint8)))
+    anything = _largest(_solid((moves | _textured(pictures[-1])).astype(np.uint8)))
+    # A still probe's picture moves in parts only; then its texture has to tell.
+    mask = moving if 2 * moving.sum() >= anything.sum() else anything
+    if mask.mean() < _LEAST:
         return None
-    x, y, width, height, area = (int(v) for v in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))])
-    if area < _LEAST * mask.size:
-        return None
+    x, y, width, height = cv2.boundingRect(mask)
     scale_x, scale_y = bounds.width / mask.shape[1], bounds.height / mask.shape[0]
     left, top = int(x * scale_x), int(y * scale_y)
     right, bottom = round((x + width) * scale_x), round((y + height) * scale_y)
     return Roi(left, top, min(right, bounds.right) - left, min(bottom, bounds.bottom) - top)
+
+
+def _textured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where neighbours differ as speckle does."""
+    grey = picture.astype(np.float32)
+    mean = cv2.blur(grey, (5, 5))
+    variance = cv2.blur(grey * grey, (5, 5)) - mean * mean
+    textured = (variance > _TEXTURE**2).astype(np.uint8)
+    # Before any gap is closed: a line of text or a bar is thinner than this, tissue is not.
+    return cv2.morphologyEx(textured, cv2.MORPH_OPEN, np.ones((15, 15), np.uint8)) > 0
+
+
+def _largest(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest connected part alone."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    if count < 2:
+        return np.zeros_like(mask)
+    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8)
 
 
 def _solid(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -16,6 +16,8 @@ class State(Enum):
     """What the picture is worth; the value is what overlay, page and log say."""
 
     LIVE = "live"
+    STILL = "probe still"  # pictures differ by their noise only
+    NOT_ULTRASOUND = "not ultrasound"  # black, a menu, a test picture
     FROZEN = "frozen"  # pictures arrive and are all the same
     STALLED = "stalled"  # pictures have stopped arriving
     NO_SIGNAL = "no signal"  # none has ever arrived
@@ -26,9 +28,12 @@ FROZEN_AFTER_NS = 500_000_000
 """Scanners that show 4 pictures a second repeat each for 250 ms on a 60 Hz output; that is not a freeze."""
 
 STALLED_AFTER_NS = 500_000_000
+STILL_AFTER_NS = 1_000_000_000
 _ROWS = 32  # rows compared between pictures: whole rows, because those lie in one piece in memory
 _SAME = 0.02  # mean grey levels: a re-encoded frozen picture stays below, the quietest speckle is far above
-_CUT = 24.0  # mean grey levels: another scene; a sweep at 25 pictures a second stays below 10
+_STILL = 2.5  # mean grey levels: noise alone stays below, a moved probe changes the speckle far more
+_CUT = 18.0  # mean grey levels over blocks that average the speckle away; the fastest sweep stays below 12
+_BLOCKS = (16, 8)
 
 
 class Signal:
@@ -42,6 +47,7 @@ class Signal:
         self._rows: NDArray[np.uint8] | None = None
         self._last_ns = 0  # newest picture
         self._changed_ns = 0  # newest picture that differed
+        self._moved_ns = 0  # newest picture that differed by more than noise
 
     def frame(self, frame: Frame, region: Roi, now_ns: int) -> None:
         """A picture has arrived. Only `region` of it counts: a running clock outside changes nothing."""
@@ -49,31 +55,46 @@ class Signal:
         rows = np.ascontiguousarray(frame.luma(region)[::step])
         before, self._rows = self._rows, rows
         if before is None or before.shape != rows.shape:
-            self.fresh, self.cut = True, before is not None
+            self.fresh, self.cut, moved = True, before is not None, True
         else:
             change = cv2.norm(before, rows, cv2.NORM_L1) / rows.size
-            self.fresh, self.cut = change > _SAME, change > _CUT
+            self.fresh, moved = change > _SAME, change > _STILL
+            self.cut = moved and _block_change(before, rows) > _CUT
+        resumed = self.state in (State.NO_SIGNAL, State.STALLED)
         self._last_ns = now_ns
-        if self.fresh or (self.state is not State.LIVE and self.state is not State.FROZEN):
-            self._changed_ns = now_ns
-        frozen = now_ns - self._changed_ns >= FROZEN_AFTER_NS
-        self.state = State.FROZEN if frozen else State.LIVE
+        self._changed_ns = now_ns if self.fresh or resumed else self._changed_ns
+        self._moved_ns = now_ns if moved or resumed else self._moved_ns
+        if now_ns - self._changed_ns >= FROZEN_AFTER_NS:
+            self.state = State.FROZEN
+        else:
+            self.state = State.STILL if now_ns - self._moved_ns >= STILL_AFTER_NS else State.LIVE
 
     def silence(self, now_ns: int) -> None:
         """No picture has arrived up to now."""
-        if self.state in (State.LIVE, State.FROZEN) and now_ns - self._last_ns >= STALLED_AFTER_NS:
+        if self.state is not State.NO_SIGNAL and now_ns - self._last_ns >= STALLED_AFTER_NS:
             self.state = State.STALLED
 
     def end(self) -> None:
         """The source is over."""
         self.state = State.ENDED
 
+    @property
+    def arriving(self) -> bool:
+        """True while pictures come, be they what they may."""
+        return self.state in (State.LIVE, State.STILL, State.FROZEN)
+
     def reason(self, now_ns: int) -> str | None:
-        """Why no risk may be shown, or None while the signal is live."""
-        if self.state is State.LIVE:
+        """Why no risk may be shown, or None while pictures are live."""
+        if self.state in (State.LIVE, State.STILL):
             return None
         if self.state is State.FROZEN:
             return f"picture frozen for {(now_ns - self._changed_ns) / 1e9:.0f} s"
         if self.state is State.STALLED:
             return f"no new picture for {(now_ns - self._last_ns) / 1e9:.0f} s"
         return "no signal" if self.state is State.NO_SIGNAL else "the source has ended"
+
+
+def _block_change(before: NDArray[np.uint8], rows: NDArray[np.uint8]) -> float:
+    """Mean difference of block averages, in grey levels."""
+    old, new = (cv2.resize(part, _BLOCKS, interpolation=cv2.INTER_AREA) for part in (before, rows))
+    return cv2.norm(old, new, cv2.NORM_L1) / old.size

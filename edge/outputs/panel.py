@@ -176,7 +176,7 @@ def _state(pen: _Pen, content: Content) -> None:
     """The state light with its word; a square where it is not live, so that the shape tells too."""
     unit = pen.unit
     light = (pen.left, 20 * unit, pen.left + 20 * unit, 40 * unit)
-    if content.state is State.LIVE:
+    if content.state in (State.LIVE, State.STILL):
         pen.draw.ellipse(light, fill=GOOD)
     else:
         pen.draw.rectangle(light, fill=ABOVE)

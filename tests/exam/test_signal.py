@@ -16,6 +16,18 @@ def feed(signal, lumas, start_ms=0, step_ms=40):
     return signal
 
 
+def test_probe_held_still_is_told_from_a_freeze_and_from_a_sweep():
+    rng = np.random.default_rng(0)
+    base = tissue(0).astype(int)
+    noisy = [np.clip(base + rng.normal(0, 1.2, base.shape), 16, 235).astype(np.uint8) for _ in range(40)]
+    signal = feed(Signal(), noisy)
+    assert signal.state is State.STILL
+    assert signal.fresh
+    assert signal.reason(2000 * MS) is None
+    feed(signal, [tissue(1)], start_ms=1600)
+    assert signal.state is State.LIVE
+
+
 def test_before_the_first_picture_there_is_no_signal():
     signal = Signal()
     signal.silence(10 * STALLED_AFTER_NS)

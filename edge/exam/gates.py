@@ -1,0 +1,163 @@
+"""Is this live B-mode tissue and nothing else? Looked at ten times a second, on the ultrasound field only.
+
+Each gate has one cheap figure and one threshold. The thresholds lie between what synthetic sweeps, still
+probes and a real clip give and what the same clips give with each fault; `sonocart gates` prints both sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.frame import Frame, PixelFormat, Plane
+from edge.contract.roi import Roi
+
+LOOK_EVERY_NS = 100_000_000
+_CLEAR_LOOKS = 3  # good looks before a gate opens again, so that it does not flutter
+_ROWS = 64
+_LIT = 8  # grey levels above black
+_NEUTRAL = 14  # chroma levels beside grey
+
+
+class Gate(Enum):
+    """Why the picture is not analysed; the value is what is shown."""
+
+    BLACK = "black screen"
+    FLAT = "menu or test picture, not ultrasound"
+    AIR = "no contact: the probe sees air"
+    DUAL = "two pictures side by side"
+    COLOUR = "colour over the tissue: Doppler or elastography"
+    MARKS = "caliper or text over the tissue"
+
+
+NOT_ULTRASOUND = (Gate.BLACK, Gate.FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """The figures that the gates compare, all shares from 0 to 1 but `marks`.
+
+    Attributes:
+        lit: of the field's samples, brighter than black.
+        deep: the same below the upper third.
+        flat: of neighbours in a row that are both lit, exactly equal.
+        colour: of the chroma samples, not grey.
+        gap: of the field's width, the longest run of wholly black columns away from its sides.
+        marks: thin, bright pixels that stay where they are between two looks, per row of the field.
+    """
+
+    lit: float
+    deep: float
+    flat: float
+    colour: float
+    gap: float
+    marks: float
+
+
+class Gates:
+    """Holds the last verdict between the looks."""
+
+    def __init__(self) -> None:
+        """Open."""
+        self.closed: Gate | None = None
+        self._looked_ns: int | None = None
+        self._good = 0
+        self._thin: NDArray[np.bool_] | None = None
+
+    def look(self, frame: Frame, field: Roi, now_ns: int, fresh: bool) -> Gate | None:
+        """The gate that is closed as of this frame, or None. Most calls only repeat the last verdict.
+
+        Args:
+            frame: before anything is drawn into it.
+            field: the ultrasound field.
+            now_ns: on the clock that all calls use.
+            fresh: the frame differs from the one before it; in a frozen picture everything stays where it is.
+        """
+        if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < LOOK_EVERY_NS:
+            return self.closed
+        self._looked_ns = now_ns
+        thin = thin_bright(frame, field)
+        features = measure(frame, field, thin, self._thin if fresh else None)
+        self._thin = thin
+        found = judge(features)
+        self._good = 0 if found is not None else self._good + 1
+        if found is not None or self._good >= _CLEAR_LOOKS:
+            self.closed = found
+        return self.closed
+
+
+def judge(features: Features) -> Gate | None:
+    """The first gate that these figures close."""
+    if features.lit < 0.02:
+        return Gate.BLACK
+    if features.flat > 0.6:
+        return Gate.FLAT
+    if features.deep < 0.02:
+        return Gate.AIR
+    if features.gap > 0.03:
+        return Gate.DUAL
+    if 0.003 < features.colour < 0.95:  # a tinted picture is coloured everywhere and is B-mode all the same
+        return Gate.COLOUR
+    if features.marks > 0.10:
+        return Gate.MARKS
+    return None
+
+
+def measure(frame: Frame, field: Roi, thin: NDArray[np.bool_], before: NDArray[np.bool_] | None) -> Features:
+    """The figures of one frame; `thin` and `before` are `thin_bright` of this look and the last one."""
+    step = max(1, field.height // _ROWS)
+    rows = np.ascontiguousarray(frame.luma(field)[::step])
+    dark = _LIT if frame.full_range else 16 + _LIT
+    lit = rows > dark
+    pairs = lit[:, 1:] & lit[:, :-1]
+    equal = pairs & (rows[:, 1:] == rows[:, :-1])
+    staying = thin & before if before is not None and before.shape == thin.shape else np.zeros(1, bool)
+    return Features(
+        lit=float(lit.mean()),
+        deep=float(lit[len(lit) // 3 :].mean()),
+        flat=float(equal.sum() / max(1, pairs.sum())),
+        colour=_coloured(frame, field),
+        gap=_longest_run(rows.max(0) <= dark) / field.width,
+        marks=float(staying.sum() / field.height),
+    )
+
+
+def thin_bright(frame: Frame, field: Roi) -> NDArray[np.bool_]:
+    """Pixels nearly white and thinner than a 120th of the picture's height, a tenth in from the field's edge.
+
+    The margin is left out because scanners put depth marks there.
+    """
+    across, down = field.width // 10, field.height // 10
+    inner = Roi(field.x + across, field.y + down, field.width - 2 * across, field.height - 2 * down)
+    luma = frame.luma(inner)
+    side = max(3, frame.height // 120 | 1)
+    raised = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, np.ones((side, side), np.uint8))
+    return np.asarray((raised > 90) & (luma > 200))
+
+
+def _coloured(frame: Frame, field: Roi) -> float:
+    """Share of the field's chroma that is not grey, on every fourth sample of each row and column."""
+    planes: tuple[Plane, ...]
+    if frame.format is PixelFormat.GRAY8:
+        return 0.0
+    if frame.format in (PixelFormat.BGR24, PixelFormat.RGB24):
+        part = frame.planes[0][field.y : field.bottom : 8, field.x : field.right : 8].astype(np.int16)
+        return float((np.ptp(part, axis=2) > 2 * _NEUTRAL).mean())
+    if frame.format is PixelFormat.YUYV:
+        chroma = frame.planes[0][field.y : field.bottom : 8, field.x & ~1 : field.right, 1]
+        planes = (chroma[:, 0::8], chroma[:, 1::8])
+    else:
+        area = np.s_[field.y // 2 : field.bottom // 2 : 4, field.x // 2 : field.right // 2 : 4]
+        planes = tuple(plane[area] for plane in frame.planes[1:])
+    return float(max((np.abs(plane.astype(np.int16) - 128) > _NEUTRAL).mean() for plane in planes))
+
+
+def _longest_run(dark: NDArray[np.bool_]) -> int:
+    """Length of the longest run of True in the middle three fifths."""
+    part = dark[len(dark) // 5 : len(dark) - len(dark) // 5].astype(np.int8)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], part, [0]])))
+    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
