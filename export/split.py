@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
 
 from edge.errors import DataError
-from edge.study.cases import LABELS, PARTS, Study
+from edge.study.cases import LABELS, PARTS, Case, Study
 from edge.study.images import read_image
 from edge.study.parts import EXCLUDED
-from export.duplicates import find_pairs, group
+from export.duplicates import near_duplicates
+from export.pairs import group
+from export.progress import bar
 
 SHARES = {"train": 71, "validation": 20, "test": 10}
 """The paper's parts: 698, 197 and 98 images."""
@@ -72,7 +75,7 @@ def split_study(study: Study, seed: int) -> Split:
         notes.append("parts are the manifest's own")
     else:
         kept = [i for i, name in enumerate(groups) if name not in excluded]
-        part_of = assign_parts([groups[i] for i in kept], [study.cases[i].label for i in kept], seed)
+        part_of = assign_parts([groups[i] for i in kept], [_stratum(study.cases[i]) for i in kept], seed)
     parts = tuple(EXCLUDED if name in excluded else part_of[name] for name in groups)
     for part in PARTS:
         for label in LABELS:
@@ -84,34 +87,57 @@ def split_study(study: Study, seed: int) -> Split:
     return Split(tuple(groups), parts, tuple(notes))
 
 
-def assign_parts(groups: Sequence[str], labels: Sequence[str], seed: int) -> dict[str, str]:
-    """A part for each group, so that each part gets its share of each class's images.
+def assign_parts(groups: Sequence[str], strata: Sequence[tuple[str, str]], seed: int) -> dict[str, str]:
+    """A part for each group, so that each part gets its share of the images of each class and site.
 
     Args:
         groups: of each image.
-        labels: of each image; a group counts as malignant if any of its images does.
+        strata: of each image, label and site; a group counts as malignant if any of its images does.
         seed: the same seed and study give the same parts.
     """
     sizes = Counter(groups)
-    malignant = {name for name, label in zip(groups, labels, strict=True) if label == LABELS[1]}
+    stratum_of: dict[str, tuple[str, str]] = {}
+    for name, stratum in zip(groups, strata, strict=True):
+        stratum_of[name] = max(stratum, stratum_of.get(name, stratum))
     part_of: dict[str, str] = {}
     rng = np.random.default_rng(seed)
-    for stratum in (sorted(malignant), sorted(set(sizes) - malignant)):
-        total = sum(sizes[name] for name in stratum)
+    for kind in sorted(set(stratum_of.values())):
+        names = sorted(name for name in sizes if stratum_of[name] == kind)
+        total = sum(sizes[name] for name in names)
         missing = {part: total * share / sum(SHARES.values()) for part, share in SHARES.items()}
         # Large groups first, so that the small ones can even out what is left.
-        order = sorted(rng.permutation(len(stratum)), key=lambda i: -sizes[stratum[i]])
-        for name in (stratum[i] for i in order):
+        order = sorted(rng.permutation(len(names)), key=lambda i: -sizes[names[i]])
+        for name in (names[i] for i in order):
             part = max(missing, key=lambda p: missing[p] / SHARES[p])
             part_of[name] = part
             missing[part] -= sizes[name]
     return part_of
 
 
+def assign_folds(study: Study, split: Split, folds: int, seed: int) -> tuple[str, ...]:
+    """Fold "1" to "`folds`" of each case, groups together and classes even; `EXCLUDED` as in `split`."""
+    kept = [index for index, part in enumerate(split.parts) if part != EXCLUDED]
+    labels = [study.cases[index].label for index in kept]
+    groups = [split.groups[index] for index in kept]
+    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    out = [EXCLUDED] * len(split.parts)
+    for number, (_, chosen) in enumerate(divider.split(kept, labels, groups), start=1):
+        for index in chosen:
+            out[kept[index]] = str(number)
+    return tuple(out)
+
+
+def _stratum(case: Case) -> tuple[str, str]:
+    """Label first, so that the largest stratum of a patient's images is a malignant one if there is any."""
+    return case.label, case.site or ""
+
+
 def _groups(study: Study) -> tuple[list[str], list[str]]:
     if study.patients_known:
         return [str(case.patient) for case in study.cases], []
-    pairs = find_pairs([read_image(case.path) for case in study.cases])
+    images = [read_image(case.path, case.frame) for case in study.cases]
+    with bar("comparing images", 2 * len(images)) as step:
+        pairs = near_duplicates(images, step)
     numbers = group(len(study.cases), pairs)
     note = (
         f"no patients are named, so {len(study.cases)} images are split by near-duplicate group: "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge.errors import DataError, NoInputError
+from edge.study.dicom import read_dicom
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".dcm")
 MIN_SIDE = 16  # pixels; below this there is no speckle, let alone a lesion
@@ -31,8 +32,19 @@ def image_hash(path: Path) -> str:
     return hashlib.sha256(_read(path)).hexdigest()
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Decode a PNG, JPEG or BMP file whole.
+def is_dicom(path: Path) -> bool:
+    """True if the file begins as DICOM files do, or is called .dcm."""
+    if path.suffix.lower() == ".dcm":
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError as error:
+        raise NoInputError(f"cannot read image '{path}': {error.strerror}") from error
+
+
+def read_image(path: Path, frame: int = 0) -> NDArray[np.uint8]:
+    """Decode one picture of a PNG, JPEG, BMP or DICOM file, whole.
 
     Returns:
         uint8 (H, W) grey or (H, W, 3) RGB; belongs to the caller.
@@ -40,18 +52,21 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         NoInputError: the file cannot be read.
         DataError: it is damaged or cut off, has more than 8 bits, transparent pixels, or almost no pixels.
+        UnavailableError: it is DICOM, and pydicom is not installed.
     """
-    _read(path)  # a plain message for what is missing or unreadable
+    if is_dicom(path):
+        picture = read_dicom(path, frame)
+        _check_size(path, picture.shape[1], picture.shape[0])
+        return picture
+    if frame:
+        raise DataError(f"image '{path}' has one picture, so there is no frame {frame}")
     try:
         with Image.open(path, formats=("PNG", "JPEG", "BMP")) as file:
             file.load()  # the whole of it: a cut-off file fails here
             image = file.copy()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"image '{path}' is damaged or no PNG, JPEG or BMP: {error}") from error
-    if image.width < MIN_SIDE or image.height < MIN_SIDE:
-        raise DataError(
-            f"image '{path}' has {image.width}x{image.height} pixels, expected at least {MIN_SIDE}x{MIN_SIDE}"
-        )
+    _check_size(path, image.width, image.height)
     if image.mode not in _EIGHT_BIT:
         raise DataError(
             f"image '{path}' has pixels of type {image.mode}, expected 8 bits; export it from the scanner "
@@ -67,6 +82,13 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     if grey and np.array_equal(pixels[..., 0], pixels[..., 2]):
         return np.ascontiguousarray(pixels[..., 0])  # three equal planes are one
     return pixels
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if min(width, height) < MIN_SIDE:
+        raise DataError(
+            f"image '{path}' has {width}x{height} pixels, expected at least {MIN_SIDE}x{MIN_SIDE}"
+        )
 
 
 def _read(path: Path) -> bytes:

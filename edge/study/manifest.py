@@ -23,8 +23,8 @@ _NOTHING = ("", "none", "-")
 _GARBAGE = ("nan", "null", "#n/a", "n/a", "inf", "-inf")
 
 
-def read_manifest(path: Path) -> tuple[list[Case], list[str]]:
-    """Cases and notes of a manifest; image names are relative to the manifest's folder.
+def read_manifest(path: Path, labels: tuple[str, ...]) -> tuple[list[Case], list[str]]:
+    """Cases and notes of a manifest; image names are relative to its folder; `labels` are read.
 
     Raises:
         NoInputError: the manifest or an image that it names cannot be found.
@@ -55,7 +55,7 @@ def read_manifest(path: Path) -> tuple[list[Case], list[str]]:
         for row in reader:
             line = _Line(path, reader.line_num, row)
             label = line.label()
-            if label in OTHER_LABELS:
+            if label not in labels:
                 left_out[label] += 1
                 continue
             case = line.case(label)

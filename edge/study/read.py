@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from edge.errors import DataError, NoInputError
 from edge.study.cases import LABELS, Case, Study
-from edge.study.images import is_image_name
+from edge.study.dicom import describe
+from edge.study.images import is_dicom, is_image_name
 from edge.study.manifest import read_manifest
 
 MANIFEST = "manifest.csv"
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, labels: tuple[str, ...] = LABELS) -> Study:
     """Read a study.
 
     Args:
         path: a folder with `manifest.csv`, a manifest file itself, or a folder with the class folders
             `benign` and `malignant` (other folders are left out with a note).
+
+        labels: that are read; images of others are left out with a note.
 
     Raises:
         NoInputError: no such folder or file, or no images in it.
@@ -26,9 +30,9 @@ def read_study(path: Path) -> Study:
     """
     if path.is_dir():
         manifest = path / MANIFEST
-        cases, notes = read_manifest(manifest) if manifest.exists() else _class_folders(path)
+        cases, notes = read_manifest(manifest, labels) if manifest.exists() else _class_folders(path, labels)
     elif path.is_file() and path.suffix.lower() == ".csv":
-        cases, notes = read_manifest(path)
+        cases, notes = read_manifest(path, labels)
     elif path.exists():
         raise NoInputError(f"'{path}' is no study: expected a folder or a manifest ending in .csv")
     else:
@@ -38,6 +42,8 @@ def read_study(path: Path) -> Study:
             f"study '{path}' has no images: expected {MANIFEST}, or folders {LABELS[0]}/ and {LABELS[1]}/ "
             "with PNG, JPEG or DICOM files"
         )
+    cases, found = _with_fields(cases)
+    notes += found
     study = Study(path if path.is_dir() else path.parent, tuple(cases), tuple(notes))
     for label in LABELS:
         if study.count(label) == 0:
@@ -47,14 +53,29 @@ def read_study(path: Path) -> Study:
     return study
 
 
-def _class_folders(root: Path) -> tuple[list[Case], list[str]]:
+def _with_fields(cases: list[Case]) -> tuple[list[Case], list[str]]:
+    """Fill in what DICOM files say of their ultrasound field and scale, where the manifest says nothing."""
+    out: list[Case] = []
+    notes: list[str] = []
+    for case in cases:
+        if not is_dicom(case.path):
+            out.append(case)
+            continue
+        about = describe(case.path)
+        notes += [note for note in about.notes if note not in notes]
+        field = case.field or about.field
+        out.append(replace(case, field=field, px_per_mm=case.px_per_mm or about.px_per_mm))
+    return out, notes
+
+
+def _class_folders(root: Path, labels: tuple[str, ...]) -> tuple[list[Case], list[str]]:
     """Cases from `root/benign` and `root/malignant`; every other entry ends up in a note."""
     cases: list[Case] = []
     notes: list[str] = []
     for entry in sorted(root.iterdir()):
         if entry.name.startswith("."):
             continue
-        if entry.is_dir() and entry.name.lower() in LABELS:
+        if entry.is_dir() and entry.name.lower() in labels:
             found, ignored = _images(entry)
             cases += [_bare_case(image, entry.name.lower()) for image in found]
             for what, number in sorted(ignored.items()):

@@ -21,7 +21,7 @@ def case_tensor(case: Case, preprocessing: Preprocessing) -> Tensor:
         DataError: the image is damaged, the case has no lesion box where the model needs one, or a box
             leaves the image. The message names the image.
     """
-    frame = still(read_image(case.path))
+    frame = still(read_image(case.path, case.frame))
     box = case.field or frame.bounds
     if preprocessing.region == "lesion":
         if case.lesion is None:

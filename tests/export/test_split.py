@@ -22,7 +22,7 @@ def study(learnable):
 def test_parts_have_their_shares_and_share_no_group(sizes, seed):
     groups = [f"p{i}" for i, (size, _) in enumerate(sizes) for _ in range(size)]
     labels = ["malignant" if bad else "benign" for size, bad in sizes for _ in range(size)]
-    part_of = assign_parts(groups, labels, seed)
+    part_of = assign_parts(groups, [(label, "") for label in labels], seed)
     parts = np.array([part_of[name] for name in groups])
     for label in ("benign", "malignant"):
         own = parts[np.array(labels) == label]
@@ -70,7 +70,7 @@ def nameless(tmp_path):
     for label in ("benign", "malignant"):
         (tmp_path / label).mkdir()
         for number in range(12):
-            small = Image.fromarray(rng.integers(0, 256, (10, 10), np.uint8))
+            small = Image.fromarray(rng.integers(0, 256, (12, 12), np.uint8))
             small.resize((64, 64)).save(tmp_path / label / f"{number}.png")
     first = Image.open(tmp_path / "benign" / "0.png")
     first.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "benign" / "copy.png")

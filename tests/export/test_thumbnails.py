@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from export.duplicates import Pair, find_pairs, group
+from export.pairs import Pair, group
+from export.thumbnails import find_look_alikes
 
 
 @pytest.fixture
@@ -29,18 +30,18 @@ def changed(picture, how):
 
 @pytest.mark.parametrize("how", ["mirror", "smaller", "jpeg", "brighter", "text", "colour"])
 def test_a_changed_copy_is_found(picture, how):
-    (pair,) = find_pairs([picture, changed(picture, how)])
+    (pair,) = find_look_alikes([picture, changed(picture, how)])
     assert (pair.first, pair.second, pair.mirrored) == (0, 1, how == "mirror")
 
 
 def test_different_pictures_are_no_pair(picture):
     rng = np.random.default_rng(3)
     other = cv2.resize(rng.integers(0, 256, (12, 12), np.uint8), (200, 160), interpolation=cv2.INTER_CUBIC)
-    assert find_pairs([picture, other]) == []
-    assert find_pairs([picture, np.zeros((50, 50), np.uint8)]) == []
+    assert find_look_alikes([picture, other]) == []
+    assert find_look_alikes([picture, np.zeros((50, 50), np.uint8)]) == []
 
 
 def test_a_chain_of_pairs_is_one_group():
-    pairs = [Pair(0, 2, 0.95, False), Pair(2, 4, 0.95, True)]
+    pairs = [Pair(0, 2, 0.95, False, "thumbnail"), Pair(2, 4, 0.95, True, "points")]
     assert group(5, pairs).tolist() == [0, 1, 0, 2, 0]
     assert group(2, []).tolist() == [0, 1]
