@@ -1,13 +1,16 @@
-"""Look at a study before training: `sonocart study check | split`.
+"""Look at a study before training, or at reported figures: `sonocart study check | split | figures`.
 
 check prints what a study holds, its near-duplicates (copies, crops, mirror images), contradicting labels and
 burned-in marks by class; it exits with 65 where a split would leak. split writes a manifest whose column
-`part` (or `fold`) keeps patients and near-duplicates together, and that train takes as it is.
+`part` (or `fold`) keeps patients and near-duplicates together, and that train takes as it is. figures says
+whether reported figures can come from one confusion matrix, and why not; it exits with 65 if they cannot.
 
 Examples:
   sonocart study check study --sheet pairs.png
   sonocart study split study --out study/split.csv --seed 1
   sonocart study split study --out study/folds.csv --folds 5
+  sonocart study figures --accuracy 0.8544 --sensitivity 0.8667 --specificity 0.8627 --ppv 0.701
+    --npv 0.915 --auc 0.863 --n 98 --parts 698,197,98 --total 984
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from edge.study.manifest import COLUMNS
 from edge.study.parts import EXCLUDED
 from edge.study.read import read_study
 from export.check import Findings, check_study
+from export.consistency import MAX_N, PROPORTIONS, Reported, objections
 from export.duplicates import near_duplicates
 from export.progress import bar
 from export.sheet import write_pairs
@@ -40,7 +44,7 @@ SHOWN = 12  # findings of a kind that are printed by name
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    verbs = parser.add_subparsers(dest="action", required=True, metavar="check|split")
+    verbs = parser.add_subparsers(dest="action", required=True, metavar="check|split|figures")
     check = verbs.add_parser("check", help="print what is wrong with a study")
     check.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
     check.add_argument("--sheet", type=Path, metavar="PNG", help="write the pairs found as a contact sheet")
@@ -52,6 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     split.add_argument("--seed", type=int, default=0, help="default 0")
     split.add_argument("--folds", type=int, metavar="K", help="folds instead of 71/20/10 parts")
     split.set_defaults(action=_split)
+    figures = verbs.add_parser("figures", help="can reported figures come from one confusion matrix?")
+    for name in (*PROPORTIONS, "auc"):
+        figures.add_argument(f"--{name}", metavar="P", help="as printed: 0.8667 or 86.67%%")
+    figures.add_argument("--n", type=int, help=f"images that the figures are for, up to {MAX_N}")
+    figures.add_argument("--parts", metavar="N,N,N", help="sizes of the parts of the split")
+    figures.add_argument("--total", type=int, metavar="N", help="images in the whole study")
+    figures.add_argument("--json", action="store_true", help="print JSON")
+    figures.set_defaults(action=_figures)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -99,6 +111,30 @@ def _split(args: argparse.Namespace) -> int:
     return 0
 
 
+def _figures(args: argparse.Namespace) -> int:
+    try:
+        given = [Reported.parse(name, text) for name in PROPORTIONS if (text := getattr(args, name))]
+        auc = Reported.parse("auc", args.auc) if args.auc else None
+        parts = [int(part) for part in args.parts.split(",")] if args.parts else []
+    except ValueError as error:
+        raise UsageError(
+            f"found {error}, expected proportions such as 0.8667 or 86.67% and parts N,N,N"
+        ) from error
+    if args.n is not None and not 2 <= args.n <= MAX_N:
+        raise UsageError(f"found --n {args.n}, expected 2 to {MAX_N}")
+    if not given and not parts:
+        raise UsageError("no figures given. Run: sonocart study figures --help")
+    found = objections(given, auc, args.n, parts, args.total)
+    if args.json:
+        print(json.dumps({"possible": not found, "objections": found}, indent=2))
+    elif found:
+        print(f"These figures cannot all be true ({len(found)} objections):")
+        print("\n".join(f"- {sentence}" for sentence in found))
+    else:
+        print("Nothing speaks against these figures: one confusion matrix can give them all.")
+    return DataError.exit_code if found else 0
+
+
 def _row(case: Case, folder: Path) -> dict[str, object]:
     values: dict[str, object] = {
         name: getattr(case, name)
@@ -123,11 +159,12 @@ def _text(study: Study, findings: Findings, names: list[str]) -> str:
     counts = ", ".join(f"{number} {label}" for label, number in findings.labels.items())
     patients = len({case.patient for case in study.cases}) if study.patients_known else "not named"
     mirrored = sum(pair.mirrored for pair in findings.pairs)
+    found = f"{len(findings.pairs)} pairs, {mirrored} mirrored, {len(findings.groups)} groups"
     lines = [
         f"images              {len(study.cases)}: {counts}",
         f"patients            {patients}",
         *(f"note                {note}" for note in study.notes),
-        f"near-duplicates     {len(findings.pairs)} pairs, {mirrored} mirrored, {len(findings.groups)} groups",
+        f"near-duplicates     {found}",
         f"contradictions      {len(findings.contradicting)} groups with different labels",
         *listed(findings.contradicting),
     ]
@@ -138,9 +175,9 @@ def _text(study: Study, findings: Findings, names: list[str]) -> str:
         lines.append(f"in two parts        {len(findings.in_two_parts)} pairs that belong together")
         lines += listed(findings.in_two_parts)
     lines += [
-        f"{found.kind:<19} {found.benign:.1%} of benign, {found.malignant:.1%} of malignant images"
-        f" (p {found.p_value:.2g}){'  <- tells the class' if found.p_value < 0.01 else ''}"
-        for found in findings.shortcuts
+        f"{mark.kind:<19} {mark.benign:.1%} of benign, {mark.malignant:.1%} of malignant images"
+        f" (p {mark.p_value:.2g}){'  <- tells the class' if mark.p_value < 0.01 else ''}"
+        for mark in findings.shortcuts
     ]
     return "\n".join(lines)
 

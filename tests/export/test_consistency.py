@@ -1,0 +1,83 @@
+"""Reported figures are accepted if one confusion matrix gives them all, and every contradiction is named."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge import cli
+from edge.errors import UsageError
+from export.consistency import Reported, contradictions, objections
+from export.statistics import ConfusionMatrix
+
+PAPER = {
+    "accuracy": "0.8544",
+    "sensitivity": "0.8667",
+    "specificity": "0.8627",
+    "ppv": "0.701",
+    "npv": "0.915",
+}
+
+
+def reported(texts):
+    return [Reported.parse(name, text) for name, text in texts.items()]
+
+
+@settings(max_examples=25, deadline=None)
+@given(*[st.integers(1, 15)] * 4, st.integers(2, 4))
+def test_figures_of_a_real_matrix_are_never_refused(tp, fp, tn, fn, places):
+    figures = ConfusionMatrix(tp, fp, tn, fn).figures()
+    texts = {name: f"{figure.value:.{places}f}" for name, figure in figures.items()}
+    assert objections(reported(texts), None, tp + fp + tn + fn, [], None) == []
+
+
+def test_the_papers_figures_contradict_each_other_in_every_known_way():
+    found = objections(reported(PAPER), Reported.parse("auc", "0.863"), 98, [698, 197, 98], 984)
+    text = "\n".join(found)
+    assert "add up to 993, not to 984" in text
+    assert "accuracy 0.8544 does not lie between specificity 0.8627 and sensitivity 0.8667" in text
+    assert "PPV means that 37.5%" in text or "PPV means that 27.1%" in text
+    assert "accuracy 0.8544 cannot be a share of counts among 98 images" in text
+    assert "no confusion matrix of 98 images gives sensitivity 0.8667 and specificity 0.8627 together" in text
+    assert "ROC" not in text  # an AUC of 0.863 is possible with that point
+
+
+def test_only_the_smallest_contradicting_sets_are_named():
+    groups = contradictions(reported(PAPER), 98)
+    names = [{figure.name for figure in group} for group in groups]
+    assert {"accuracy"} in names
+    assert not any({"accuracy"} < group for group in names)
+
+
+def test_an_auc_must_fit_its_own_operating_point():
+    point = reported({"sensitivity": "0.99", "specificity": "0.99"})
+    assert "AUC from 0.980" in objections(point, Reported.parse("auc", "0.90"), None, [], None)[0]
+    assert objections(point, Reported.parse("auc", "0.99"), None, [], None) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "rounding"), [("0.8667", 0.8667, 5e-5), ("86.67%", 0.8667, 5e-5), ("85", 0.85, 5e-3)]
+)
+def test_the_digits_say_how_a_figure_was_rounded(text, value, rounding):
+    figure = Reported.parse("ppv", text)
+    assert figure.value == pytest.approx(value)
+    assert figure.rounding == pytest.approx(rounding)
+
+
+def test_the_verb_prints_and_exits_by_the_verdict(capsys):
+    arguments = [f"--{name}={text}" for name, text in PAPER.items()]
+    assert cli.run(["study", "figures", *arguments, "--n", "98", "--json"]) == 65
+    assert not json.loads(capsys.readouterr().out)["possible"]
+    good = ["--sensitivity", "0.80", "--specificity", "90%", "--accuracy", "0.85", "--n", "20"]
+    assert cli.run(["study", "figures", *good]) == 0
+    assert "Nothing speaks against" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--ppv", "high"], ["--ppv", "140"], ["--ppv", "0.5", "--n", "1"], ["--ppv", "0.5", "--parts", "a"]],
+)
+def test_wrong_options_are_named(arguments):
+    with pytest.raises(UsageError):
+        cli.run(["study", "figures", *arguments])
