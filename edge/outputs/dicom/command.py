@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -67,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     send = actions.add_parser("send", help="queue files or folders and try to store what waits")
     send.add_argument("what", nargs="*", type=Path, metavar="FILE|FOLDER")
+    send.add_argument("--due", action="store_true", help="leave what is to be tried later")
     send.set_defaults(do=_send)
     echo = actions.add_parser("echo", help="ask a PACS whether it is there")
     echo.set_defaults(do=_echo)
@@ -163,7 +165,7 @@ def _send(args: argparse.Namespace) -> int:
     pacs, outbox = Pacs.parse(args.to, args.own_title), Outbox(args.queue)
     if args.what:
         outbox.put(_files(args.what))
-    tally = outbox.send(Connection(pacs))
+    tally = outbox.send(Connection(pacs), time.time() if args.due else None)
     if args.json:
         print(json.dumps(asdict(tally)))
     else:

@@ -71,9 +71,13 @@ class Outbox:
 
     folder: Path
 
-    def waiting(self) -> list[Item]:
-        """Objects to be sent, the least tried first: one that breaks every connection holds up none."""
-        return self._items("waiting")
+    def waiting(self, now: float | None = None) -> list[Item]:
+        """Objects to be sent, the least tried first: one that breaks every connection holds up none.
+
+        Args:
+            now: the clock, seconds; objects whose next try is later are left out. None lists all.
+        """
+        return [item for item in self._items("waiting") if now is None or _due(item.state, now)]
 
     def refused(self) -> list[Item]:
         """Objects that the PACS will not take, or that were tried too often."""
@@ -126,7 +130,7 @@ class Outbox:
         stored = refused = 0
         why = ""
         with self._alone():
-            items = [item for item in self.waiting() if now is None or _due(item.state, now)]
+            items = self.waiting(now)
             if items:
                 with connection:
                     for item in items:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -57,6 +56,11 @@ class Pacs:
         if not self.host or not 0 < self.port < 65536:
             raise UsageError(f"'{self.host}:{self.port}' is no address, expected HOST:PORT")
 
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.title}@{host}:{self.port}"
+
     @classmethod
     def parse(cls, text: str, own_title: str) -> Pacs:
         """From `AET@HOST:PORT`; an IPv6 host stands in brackets."""
@@ -92,7 +96,7 @@ class Delivery:
 
 
 class Connection:
-    """One association with a PACS. Used by one thread; `abort` may be called by any.
+    """One association with a PACS.
 
     As a context manager it never raises: where there is no association, every delivery says why.
     """
@@ -144,12 +148,6 @@ class Connection:
     def broke(self) -> bool:
         """True if there was an association and it ended before it was released."""
         return self._association is not None and not self._association.is_established
-
-    def abort(self) -> None:
-        """Cut the line, so that whatever waits for the PACS returns at once."""
-        if self._socket is not None:
-            with suppress(OSError):  # closed already
-                self._socket.shutdown(socket.SHUT_RDWR)
 
     def echo(self) -> Delivery:
         """Ask whether the PACS is there (C-ECHO)."""

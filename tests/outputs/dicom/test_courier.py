@@ -26,7 +26,7 @@ def files(tmp_path: Path, exam: Exam) -> tuple[Path, ...]:
 
 def eventually(condition: Callable[[], bool]) -> bool:
     """True as soon as it holds; gives up after so long that only a defect explains it."""
-    for _ in range(3000):
+    for _ in range(12_000):
         if condition():
             return True
         time.sleep(0.01)
@@ -60,18 +60,29 @@ def test_a_pacs_that_hangs_blocks_neither_put_nor_close(
 
     def hang(event) -> None:
         hanging.set()
-        released.wait(60)
+        released.wait(120)
 
     archive = archives(answer=hang)
     outbox = Outbox(tmp_path / "queue")
     courier = Courier(outbox, archive.pacs)
     courier.put(files[:1])
-    assert hanging.wait(30)
+    assert hanging.wait(60)
     courier.put(files[1:])  # returns although the archive still hangs
-    assert not released.is_set()
     courier.close()
+    assert not released.is_set()
     assert eventually(lambda: not any(thread.name == "dicom-courier" for thread in threading.enumerate()))
     assert len(outbox.waiting()) == 3
+
+
+def test_a_courier_closed_at_once_starts_nothing(tmp_path: Path, files: tuple[Path, ...], archives) -> None:
+    archive = archives()
+    outbox = Outbox(tmp_path / "queue")
+    courier = Courier(outbox, archive.pacs)
+    courier.close()
+    courier.put(files)  # still taken: it is on disk for the next start
+    courier.close()
+    assert eventually(lambda: not any(thread.name == "dicom-courier" for thread in threading.enumerate()))
+    assert (len(outbox.waiting()), archive.received) == (3, [])
 
 
 def test_trouble_is_logged_without_a_word_about_the_patient(
