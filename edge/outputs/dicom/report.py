@@ -25,23 +25,6 @@ from edge.outputs.dicom.uids import uid
 SCHEME = "99SONOCART"
 """Designator of the kit's own codes (PS3.16 8.2: private ones begin with 99)."""
 
-_KEPT = (
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "Modality",
-    "Rows",
-    "Columns",
-)
-_WRITTEN_LATER = (
-    "PatientID",
-    "PatientName",
-    "PatientBirthDate",
-    "PatientSex",
-    "AccessionNumber",
-    "StudyID",
-)
 _NO_DATE, _NO_TIME = "19000101", "000000"
 """Dummies where the standard demands a date and the identity profile forbids the true one (PS3.15 E.1-1)."""
 
@@ -101,17 +84,6 @@ def report(
     document.ContentDate = DA(dicom_date(when) if study.dated else _NO_DATE)
     document.ContentTime = TM(dicom_time(when) if study.dated else _NO_TIME)
     return document
-
-
-def evidence(image: Dataset) -> Dataset:
-    """What a report needs of an image: no pixels, and no name that a library could put into a warning."""
-    header = Dataset()
-    for keyword in _KEPT:
-        setattr(header, keyword, image.get(keyword))
-    for keyword in _WRITTEN_LATER:
-        setattr(header, keyword, "")
-    header.StudyDate = header.StudyTime = None
-    return header
 
 
 def _request(order: Order, study_uid: str) -> Dataset:

@@ -15,10 +15,11 @@ import msgspec
 from pydicom.dataset import Dataset
 
 from edge.errors import CannotCreateError
+from edge.outputs.dicom.evidence import evidence
 from edge.outputs.dicom.exam import Exam, Still
 from edge.outputs.dicom.images import clip_image, still_image
 from edge.outputs.dicom.order import Order
-from edge.outputs.dicom.report import evidence, report
+from edge.outputs.dicom.report import report
 from edge.outputs.dicom.study import Study
 from edge.outputs.dicom.uids import uid
 
