@@ -28,6 +28,7 @@ from edge.contract.spec import PRECISIONS
 from edge.engines.base import Engine
 from edge.engines.worker import EngineWorker
 from edge.errors import UsageError
+from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity
 from edge.loop import Output, Parts, run_loop
@@ -74,7 +75,8 @@ def main(args: argparse.Namespace) -> int:
     bundle = open_bundle(args.bundle)
     bundle.model(args.precision)
     point = bundle.spec.point(args.operating_point)
-    identity = Identity(bundle.spec.name, bundle.id, args.precision, point)
+    identity = Identity(bundle.spec.name, bundle.id, args.precision)
+    desk = Desk(bundle.spec, Choices(args.roi, point))
     timing, stop = Timing(), threading.Event()
     with ExitStack() as stack:
         for path, what in ((args.record, "recording"), (args.log, "log")):
@@ -82,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
                 require_writable(path, what)
         outputs: list[Output] = []
         if args.page is not None:
-            outputs.append(_start_page(args.page, identity, timing, stack))
+            outputs.append(_start_page(args.page, identity, desk, timing, stack))
         source = open_source(args.source, pace=args.pace, repeat=args.loop)
         stack.callback(source.close)
         bounds = Roi(0, 0, source.info.width, source.info.height)
@@ -106,13 +108,14 @@ def main(args: argparse.Namespace) -> int:
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
-        examination = Examination(args.roi, bundle.spec.preprocessing.region)
+        examination = Examination(bundle.spec.preprocessing.region)
         parts = Parts(
             capture,
             worker,
             examination,
             bundle.spec.preprocessing,
             identity,
+            desk,
             tuple(outputs),
             timing,
             args.pace,
@@ -136,12 +139,12 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _start_page(address: str, identity: Identity, timing: Timing, stack: ExitStack) -> Output:
+def _start_page(address: str, identity: Identity, desk: Desk, timing: Timing, stack: ExitStack) -> Output:
     from edge.outputs.page.hub import Hub
     from edge.outputs.page.server import PageServer, parse_address
 
     host, port = parse_address(address)
-    hub = Hub(identity, timing)
+    hub = Hub(identity, desk, timing)
     stack.callback(hub.close)
     server = PageServer(host, port, hub)
     stack.callback(server.close)

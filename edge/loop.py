@@ -18,6 +18,7 @@ from edge.contract.frame import Frame
 from edge.contract.preprocess import Tensor, prepare
 from edge.contract.spec import Preprocessing
 from edge.engines.worker import EngineWorker, Job
+from edge.exam.desk import Choices, Desk
 from edge.exam.evidence import RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity, Reading
@@ -49,6 +50,7 @@ class Parts:
     examination: Examination
     preprocessing: Preprocessing
     identity: Identity
+    desk: Desk
     outputs: tuple[Output, ...]
     timing: Timing
     pace: Pace
@@ -71,11 +73,11 @@ def run_loop(parts: Parts) -> int:
                 _note(parts, reading)
             continue
         with timing.stage("frame"):
-            now_ns = _now(parts, frame)
+            choices = parts.desk.choices
             with timing.stage("look"):
-                examination.look(frame, now_ns)
+                examination.look(frame, _now(parts, frame), choices.roi)
             _analyse(parts, frame, tensor)
-            reading = _read(parts, frame, _now(parts, frame), rate)
+            reading = _read(parts, frame, choices, rate)
             with timing.stage("draw"):
                 overlay.draw(frame, reading, examination.finder.lit)
             with timing.stage("present"):
@@ -103,9 +105,9 @@ def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
             examination.take(worker.wait())
 
 
-def _read(parts: Parts, frame: Frame, now_ns: int, rate: _Rate) -> Reading:
+def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
     """What is said about this frame now."""
-    examination = parts.examination
+    examination, now_ns = parts.examination, _now(parts, frame)
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
     return Reading(
@@ -116,7 +118,9 @@ def _read(parts: Parts, frame: Frame, now_ns: int, rate: _Rate) -> Reading:
         age_ms=age_ms,
         rate=rate.count(now_ns),
         dropped=parts.capture.frames.dropped,
-        field=examination.region,
+        field=examination.finder.field,
+        region=examination.region,
+        choices=choices,
     )
 
 

@@ -11,6 +11,7 @@ from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
 from edge.engines.worker import EngineWorker
 from edge.errors import DataError
+from edge.exam.desk import Choices, Desk
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity
@@ -24,7 +25,8 @@ from tests.clips import i420, tissue
 from tests.fakes import FakeEngine, spec
 
 ROI = Roi(32, 12, 64, 72)
-IDENTITY = Identity("fake", "0" * 12, "fp32", OperatingPoint(name="balanced", threshold=0.5))
+IDENTITY = Identity("fake", "0" * 12, "fp32")
+POINT = OperatingPoint(name="balanced", threshold=0.5)
 
 
 class Pictures:
@@ -67,14 +69,34 @@ class Seen:
         self.notes.append(reading)
 
 
-def play(source, *, engine=FakeEngine, pace=Pace.MAX, roi=ROI, stop=None, deadline_s=2.0, limit_s=None):
+def play(
+    source,
+    *,
+    engine=FakeEngine,
+    pace=Pace.MAX,
+    roi=ROI,
+    stop=None,
+    deadline_s=2.0,
+    limit_s=None,
+    desk=None,
+    outputs=(),
+):
     seen, timing = Seen(), Timing()
     worker = EngineWorker(engine, timing, deadline_s=deadline_s)
     worker.wait_ready()
     capture = Capture(source, pace, timing, limit_s=limit_s)
-    examination = Examination(roi, "field")
-    stop = stop or threading.Event()
-    parts = Parts(capture, worker, examination, spec().preprocessing, IDENTITY, (seen,), timing, pace, stop)
+    parts = Parts(
+        capture=capture,
+        worker=worker,
+        examination=Examination("field"),
+        preprocessing=spec().preprocessing,
+        identity=IDENTITY,
+        desk=desk or Desk(spec(), Choices(roi, POINT)),
+        outputs=(seen, *outputs),
+        timing=timing,
+        pace=pace,
+        stop=stop or threading.Event(),
+    )
     capture.start()
     try:
         presented = run_loop(parts)
@@ -217,6 +239,22 @@ def test_stop_ends_the_loop_and_every_frame_is_accounted_for():
     seen, parts = play(source, pace=Pace.LIVE, stop=stop)  # asserts captured = presented + dropped
     assert 0 < len(seen.readings) < 10_000
     assert parts.capture.frames.dropped > 0
+
+
+def test_region_drawn_while_running_is_looked_at_from_the_next_picture_on():
+    desk = Desk(spec(), Choices(ROI, POINT))
+
+    class Operator:
+        def present(self, frame, reading):
+            if frame.sequence == 9:
+                desk.follow('{"roi": [32, 12, 32, 36]}', frame.bounds)
+
+        def note(self, reading):
+            pass
+
+    seen, _ = play(Pictures([tissue(i) for i in range(15)]), desk=desk, outputs=(Operator(),))
+    assert [r.region for r in seen.readings] == [ROI] * 10 + [Roi(32, 12, 32, 36)] * 5
+    assert [r.estimate.n for r in seen.readings] == [*range(1, 11), *range(1, 6)]
 
 
 def test_limit_ends_by_the_frames_own_time():

@@ -14,19 +14,14 @@ from edge.exam.signal import Signal, State
 class Examination:
     """Fed with every frame and every answer of the network; says what may be analysed and shown."""
 
-    def __init__(self, chosen: Roi | None, wanted: str):
-        """Start.
-
-        Args:
-            chosen: the operator's region; None looks for the ultrasound field.
-            wanted: what the model looks at, "field" or "lesion"; a lesion is never found by itself.
-        """
+    def __init__(self, wanted: str):
+        """Start; the model looks at the "field", or at a "lesion", which is never found by itself."""
         self.signal = Signal()
         self.finder = FieldFinder()
         self.region: Roi | None = None
         self.risks = 0
         self.failures = 0
-        self._chosen = chosen
+        self._chosen: Roi | None = None
         self._wanted = wanted
         self._gates = Gates()
         self._evidence = Evidence()
@@ -45,8 +40,11 @@ class Examination:
             return State.NOT_ULTRASOUND
         return self.signal.state
 
-    def look(self, frame: Frame, now_ns: int) -> None:
-        """Take a frame into account, before anything is drawn into it."""
+    def look(self, frame: Frame, now_ns: int, chosen: Roi | None = None) -> None:
+        """Take a frame into account, before anything is drawn into it; `chosen` is the operator's region."""
+        if chosen != self._chosen and self.region is not None:
+            self._forget("another region is looked at", frame.sequence)
+        self._chosen = chosen
         field = self.finder.look(frame)
         if self._chosen is not None:
             self.region = self._chosen if self._chosen.inside(frame.bounds) else None
@@ -95,5 +93,5 @@ class Examination:
         if self._chosen is not None:
             return "the chosen region leaves the picture"
         if self._wanted == "lesion":
-            return "no lesion is marked; give --roi"
+            return "no lesion is marked: draw it on the page, or give --roi"
         return "looking for the ultrasound field"

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge.contract.roi import Roi
-from edge.contract.spec import OperatingPoint
+from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.signal import State
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which model speaks: its name, its bundle's id, the precision, and the operating point in use."""
+    """Which model speaks: its name, its bundle's id, the precision."""
 
     model: str
     bundle: str
     precision: str
-    point: OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,8 @@ class Reading:
         rate: pictures presented a second, over the last second.
         dropped: pictures that were captured and never presented, since the start.
         field: the ultrasound field; None until it is found.
+        region: the part that the network looks at; None while there is none.
+        choices: of the operator, as of this picture.
     """
 
     sequence: int
@@ -43,3 +44,10 @@ class Reading:
     rate: float
     dropped: int
     field: Roi | None
+    region: Roi | None
+    choices: Choices
+
+    @property
+    def shown(self) -> RiskEstimate | NoEstimate:
+        """What may be shown: the estimate, unless the operator has hidden it."""
+        return NoEstimate("hidden by the operator") if self.choices.hidden else self.estimate

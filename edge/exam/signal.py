@@ -59,7 +59,8 @@ class Signal:
         else:
             change = cv2.norm(before, rows, cv2.NORM_L1) / rows.size
             self.fresh, moved = change > _SAME, change > _STILL
-            self.cut = moved and _block_change(before, rows) > _CUT
+            # Averages never change by more than what they are averages of.
+            self.cut = change > _CUT and _block_change(before, rows) > _CUT
         resumed = self.state in (State.NO_SIGNAL, State.STALLED)
         self._last_ns = now_ns
         self._changed_ns = now_ns if self.fresh or resumed else self._changed_ns

@@ -105,7 +105,7 @@ def _try(frames: list[Frame], name: str, trial: Trial) -> None:
     """Play `frames` once with one fault, through the same examination that the cart uses."""
     script = (Fault(_START_NS, _LENGTH_NS, name),) if name in FAULTS else ()
     source = FaultySource(_Replay(frames), script)
-    examination = Examination(None, "field")
+    examination = Examination("field")
     first_ns = frames[0].captured_ns
     begun, ended = None, None
     for _ in frames:

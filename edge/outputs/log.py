@@ -8,7 +8,7 @@ import msgspec
 
 from edge.contract.frame import Frame
 from edge.errors import CannotCreateError
-from edge.exam.evidence import RiskEstimate
+from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Reading
 
 
@@ -25,9 +25,8 @@ class Record(msgspec.Struct, frozen=True):
     age_ms: float | None
 
 
-def record_of(reading: Reading) -> Record:
-    """What the log keeps of a reading."""
-    estimate = reading.estimate
+def record_of(reading: Reading, estimate: RiskEstimate | NoEstimate) -> Record:
+    """A reading in words and rounded figures; `estimate` is its own, or what may be shown of it."""
     known = estimate if isinstance(estimate, RiskEstimate) else None
     return Record(
         sequence=reading.sequence,
@@ -37,7 +36,7 @@ def record_of(reading: Reading) -> Record:
         low=None if known is None else round(known.low, 4),
         high=None if known is None else round(known.high, 4),
         reason=None if isinstance(estimate, RiskEstimate) else estimate.reason,
-        age_ms=None if reading.age_ms is None else round(reading.age_ms, 1),
+        age_ms=None if known is None or reading.age_ms is None else round(reading.age_ms, 1),
     )
 
 
@@ -62,7 +61,7 @@ class SessionLog:
         if self.failure is not None:
             return
         try:
-            self._file.write(self._encoder.encode(record_of(reading)) + b"\n")
+            self._file.write(self._encoder.encode(record_of(reading, reading.estimate)) + b"\n")
         except OSError as error:
             self.failure = f"the log has stopped: {error.strerror}"
 

@@ -1,4 +1,4 @@
-"""Draws the panel and the field's corners into a frame, in place and in the frame's own format."""
+"""Draws the panel and the region's corners into a frame, in place and in the frame's own format."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ class Overlay:
             lit: uint8 small picture of the screen, read only when the panel has to be placed.
         """
         encoding = encoding_of(frame)
-        wanted = (frame.bounds, reading.field, encoding)
+        anatomy = reading.field or reading.region
+        wanted = (frame.bounds, anatomy, encoding)
         if wanted != self._placed_for:
             sizes = panel_sizes(frame.width, frame.height)
-            _, self._place = find_place(sizes, frame.bounds, reading.field, lit)
+            _, self._place = find_place(sizes, frame.bounds, anatomy, lit)
             self._line = make_colour(DIM, encoding)
             self._placed_for, self._panel = wanted, None
-        self._refresh(content_of(reading, self._identity), reading.captured_ns, frame.height, encoding)
+        self._refresh(content_of(reading), reading.captured_ns, frame.height, encoding)
         assert self._panel is not None
         assert self._line is not None
-        if reading.field is not None:
-            for stroke in corners(reading.field, frame.height):
+        if reading.region is not None:
+            for stroke in corners(reading.region, frame.height):
                 fill(frame, stroke, self._line)
         paste(frame, self._panel, self._place.x, self._place.y)
 
@@ -58,11 +59,7 @@ class Overlay:
         if self._panel is not None and before is not None:
             if content == before:
                 return
-            same = (content.state, content.withheld, content.above) == (
-                before.state,
-                before.withheld,
-                before.above,
-            )
+            same = _meaning(content) == _meaning(before)
             if same and 0 <= now_ns - self._rendered_ns < REFRESH_NS:
                 return
         size = (self._place.width, self._place.height)
@@ -70,11 +67,16 @@ class Overlay:
         self._content, self._rendered_ns = content, now_ns
 
 
-def corners(field: Roi, height: int) -> list[Roi]:
-    """Eight strokes on even pixels that mark the corners of `field` just inside it."""
+def _meaning(content: Content) -> tuple[object, ...]:
+    """All but the figures."""
+    return content.state, content.withheld, content.above, content.point
+
+
+def corners(region: Roi, height: int) -> list[Roi]:
+    """Eight strokes on even pixels that mark the corners of `region` just inside it."""
     thick = max(2, height // 540 * 2)
-    left, top = (field.x + 1) & ~1, (field.y + 1) & ~1
-    right, bottom = field.right & ~1, field.bottom & ~1
+    left, top = (region.x + 1) & ~1, (region.y + 1) & ~1
+    right, bottom = region.right & ~1, region.bottom & ~1
     length = min(max(12, height // 36), right - left, bottom - top) & ~1
     if length <= thick:
         return []

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from edge.contract.spec import OperatingPoint
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
@@ -47,14 +48,15 @@ class Content:
     above: bool
     age_ms: int
     rate: int
+    point: OperatingPoint
 
 
-def content_of(reading: Reading, identity: Identity) -> Content:
+def content_of(reading: Reading) -> Content:
     """The figures of `reading` as the panel rounds them."""
-    estimate = reading.estimate
+    estimate, point = reading.shown, reading.choices.point
     rate = round(reading.rate)
     if not isinstance(estimate, RiskEstimate):
-        return Content(reading.state, estimate.reason, 0, 0, 0, 0, False, 0, rate)
+        return Content(reading.state, estimate.reason, 0, 0, 0, 0, False, 0, rate, point)
     return Content(
         reading.state,
         None,
@@ -62,9 +64,10 @@ def content_of(reading: Reading, identity: Identity) -> Content:
         round(100 * estimate.low),
         round(100 * estimate.high),
         estimate.n,
-        estimate.risk >= identity.point.threshold,
+        estimate.risk >= point.threshold,
         round(reading.age_ms or 0.0),
         rate,
+        point,
     )
 
 
@@ -91,7 +94,7 @@ def draw_panel(content: Content, identity: Identity, size: tuple[int, int], heig
     pen.draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=EDGE, width=max(1, int(2 * pen.unit)))
     _state(pen, content)
     if content.withheld is None:
-        _risk(pen, content, identity)
+        _risk(pen, content)
     else:
         _withheld(pen, content.withheld)
     pen.line(312, EDGE)
@@ -184,12 +187,12 @@ def _state(pen: _Pen, content: Content) -> None:
     pen.text(23, 18, f"{content.rate} fps", DIM, right=True)
 
 
-def _risk(pen: _Pen, content: Content, identity: Identity) -> None:
+def _risk(pen: _Pen, content: Content) -> None:
     colour = ABOVE if content.above else BELOW
     pen.text(58, 17, "RISK", DIM)
     pen.text(58, 17, f"age {content.age_ms} ms", DIM, right=True)
     pen.text(70, 92, f"{content.risk} %", TEXT, bold=True)
-    _bar(pen, content, identity.point.threshold, colour)
+    _bar(pen, content, content.point.threshold, colour)
     pen.text(210, 19, f"{content.low} to {content.high} %  ·  {content.n} frames", TEXT)
     unit = pen.unit
     tip, base = (246, 264) if content.above else (264, 246)
@@ -201,7 +204,7 @@ def _risk(pen: _Pen, content: Content, identity: Identity) -> None:
     pen.draw.polygon(triangle, fill=colour)
     word = "above" if content.above else "below"
     pen.text(242, 24, f"{word} threshold", colour, indent=30, bold=True)
-    pen.text(278, 17, f"{identity.point.name}, {100 * identity.point.threshold:.0f} %", DIM)
+    pen.text(278, 17, f"{content.point.name}, {100 * content.point.threshold:.0f} %", DIM)
 
 
 def _bar(pen: _Pen, content: Content, threshold: float, colour: Colour) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
+from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
@@ -14,15 +15,29 @@ from edge.outputs.panel import content_of, draw_panel, panel_sizes
 from edge.outputs.place import find_place
 from tests.clips import i420
 
-IDENTITY = Identity("parotid", "a1b2c3d4e5f6", "int8", OperatingPoint(name="balanced", threshold=0.42))
+IDENTITY = Identity("parotid", "a1b2c3d4e5f6", "int8")
+POINT = OperatingPoint(name="balanced", threshold=0.42)
 SIZES = [(640, 480), (1280, 720), (1280, 960), (1920, 1080), (3840, 2160)]
 FIELD = Roi(200, 60, 200, 300)
 LIT = np.zeros((90, 160), np.uint8)
 
 
-def reading(risk=0.71, *, at_ms=0, state=State.LIVE, reason=None, age_ms=30.0, field=FIELD):
+def reading(
+    risk=0.71, *, at_ms=0, state=State.LIVE, reason=None, age_ms=30.0, field=FIELD, region=None, **choices
+):
     estimate = NoEstimate(reason) if reason else RiskEstimate(risk, risk - 0.1, risk + 0.1, 48, 1, 0)
-    return Reading(1, at_ms * 1_000_000, state, estimate, None if reason else age_ms, 25.0, 0, field)
+    return Reading(
+        sequence=1,
+        captured_ns=at_ms * 1_000_000,
+        state=state,
+        estimate=estimate,
+        age_ms=None if reason else age_ms,
+        rate=25.0,
+        dropped=0,
+        field=field,
+        region=region or field,
+        choices=Choices(**{"roi": region, "point": POINT, **choices}),
+    )
 
 
 def black(width=640, height=480):
@@ -83,10 +98,26 @@ def test_change_of_meaning_is_drawn_at_once(drawn, changed):
     assert len(drawn) == 2
 
 
+def test_lesion_in_the_field_leaves_the_panel_beside_the_field():
+    overlay = Overlay(IDENTITY)
+    overlay.draw(black(), reading(field=Roi(200, 0, 440, 480), region=Roi(300, 200, 60, 60)), LIT)
+    assert overlay._place.right <= 200
+
+
+def test_hidden_risk_shows_no_figure_and_other_operating_point_is_drawn_at_once(drawn):
+    hidden = content_of(reading(hidden=True))
+    assert hidden.withheld == "hidden by the operator"
+    assert hidden.risk == 0
+    overlay = Overlay(IDENTITY)
+    overlay.draw(black(), reading(), LIT)
+    overlay.draw(black(), reading(at_ms=1, point=OperatingPoint(name="sensitive", threshold=0.1)), LIT)
+    assert len(drawn) == 2
+
+
 def test_withheld_risk_shows_no_figure():
-    content = content_of(reading(reason="no new picture for 2 s"), IDENTITY)
+    content = content_of(reading(reason="no new picture for 2 s"))
     assert (content.risk, content.low, content.high, content.age_ms) == (0, 0, 0, 0)
-    same = content_of(reading(0.2, reason="no new picture for 2 s"), IDENTITY)
+    same = content_of(reading(0.2, reason="no new picture for 2 s"))
     size = panel_sizes(1280, 720)[0]
     assert np.array_equal(draw_panel(content, IDENTITY, size, 720), draw_panel(same, IDENTITY, size, 720))
 
@@ -97,7 +128,7 @@ def test_withheld_risk_shows_no_figure():
 )
 def test_nothing_is_cut_off_at_any_size(width, height, reason):
     for size in panel_sizes(width, height):
-        panel = draw_panel(content_of(reading(reason=reason), IDENTITY), IDENTITY, size, height).astype(int)
+        panel = draw_panel(content_of(reading(reason=reason)), IDENTITY, size, height).astype(int)
         unit = max(height / 1080, 0.62)
         margin = int(6 * unit)
         inner = panel[2 + int(2 * unit) : -2 - int(2 * unit), 2 + int(2 * unit) : -2 - int(2 * unit)]

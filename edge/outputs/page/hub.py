@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edge.contract.frame import Frame
+from edge.exam.desk import Desk
 from edge.exam.reading import Identity, Reading
 from edge.mailbox import Mailbox
 from edge.outputs.log import Record, record_of
@@ -36,6 +37,10 @@ class Status(msgspec.Struct, frozen=True):
     bundle: str
     precision: str
     n: int
+    region: tuple[int, int, int, int] | None
+    chosen: bool
+    hidden: bool
+    points: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,10 @@ class Picture:
 class Hub:
     """`present` is the loop's side and never waits; the coroutines are the viewers' side."""
 
-    def __init__(self, identity: Identity, timing: Timing):
+    def __init__(self, identity: Identity, desk: Desk, timing: Timing):
         """Start the encoder's thread, which sleeps while there are no viewers."""
         self.status: Status | None = None
+        self.desk = desk
         self.presented_s = 0.0  # time.monotonic of the newest picture
         self._identity = identity
         self._timing = timing
@@ -71,20 +77,23 @@ class Hub:
 
     def present(self, frame: Frame, reading: Reading) -> None:
         """The loop has presented `frame`, to which nobody may write any more."""
-        point = self._identity.point
-        estimate = reading.estimate
+        region, choices = reading.region, reading.choices
         self.status = Status(
-            record=record_of(reading),
+            record=record_of(reading, reading.shown),
             width=frame.width,
             height=frame.height,
             fps=round(reading.rate, 1),
             dropped=reading.dropped,
-            point=point.name,
-            threshold=point.threshold,
+            point=choices.point.name,
+            threshold=choices.point.threshold,
             model=self._identity.model,
             bundle=self._identity.bundle,
             precision=self._identity.precision,
-            n=getattr(estimate, "n", 0),
+            n=getattr(reading.shown, "n", 0),
+            region=None if region is None else (region.x, region.y, region.width, region.height),
+            chosen=choices.roi is not None,
+            hidden=choices.hidden,
+            points=tuple(point.name for point in self.desk.points),
         )
         self.presented_s = time.monotonic()
         if self._viewers:
@@ -93,7 +102,7 @@ class Hub:
     def note(self, reading: Reading) -> None:
         """The state has changed while no picture came: viewers keep the last one and are told."""
         if self.status is not None:
-            self.status = msgspec.structs.replace(self.status, record=record_of(reading))
+            self.status = msgspec.structs.replace(self.status, record=record_of(reading, reading.shown))
 
     def close(self) -> None:
         """Stop encoding."""

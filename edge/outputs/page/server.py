@@ -22,10 +22,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from edge.errors import BusyError, UsageError
+from edge.contract.roi import Roi
+from edge.errors import BusyError, SonocartError, UsageError
 from edge.outputs.page.hub import Hub
 
 STALE_S = 1.0
+READY = "next"
 MAX_VIEWERS = 64
 _ACK_S = 2.0  # a viewer that has not taken a picture after this long is let go
 _STATIC = Path(__file__).parent / "static"
@@ -164,7 +166,19 @@ async def _serve_viewer(viewer: WebSocket, hub: Hub) -> None:
                 number = picture.number
                 await viewer.send_text(picture.status.decode())
                 await viewer.send_bytes(picture.jpeg)
-            await asyncio.wait_for(viewer.receive_text(), _ACK_S)
+            await asyncio.wait_for(_hear(viewer, hub), _ACK_S)
+
+
+async def _hear(viewer: WebSocket, hub: Hub) -> None:
+    """Carry out what the viewer asks for until it is ready for the next picture."""
+    while (message := await viewer.receive_text()) != READY:
+        status = hub.status
+        if status is None:
+            continue
+        try:
+            hub.desk.follow(message, Roi(0, 0, status.width, status.height))
+        except SonocartError as error:
+            await viewer.send_text(msgspec.json.encode({"error": str(error)}).decode())
 
 
 class _SameSite:

@@ -12,18 +12,21 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from edge.contract.roi import Roi
 from edge.errors import BusyError, UsageError
+from edge.exam.desk import Choices, Desk
 from edge.outputs.page import hub as hub_module
 from edge.outputs.page.hub import Hub
 from edge.outputs.page.server import PageServer, parse_address
 from edge.timing import Timing
 from tests.clips import i420
-from tests.outputs.test_overlay import IDENTITY, reading
+from tests.fakes import spec
+from tests.outputs.test_overlay import IDENTITY, POINT, reading
 
 
 @pytest.fixture
 def page():
-    hub = Hub(IDENTITY, Timing())
+    hub = Hub(IDENTITY, Desk(spec(), Choices(None, POINT)), Timing())
     server = PageServer("127.0.0.1", 0, hub)
     server.start()
     for _ in range(500):
@@ -154,6 +157,44 @@ def test_late_viewer_is_not_shown_an_old_picture(page):
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(90), reading())
         assert abs(receive(viewer)[1] - 90) <= 1
+
+
+def test_viewer_draws_a_region_and_hides_the_risk(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        receive(viewer)
+        viewer.send('{"roi": [8, 8, 40, 32], "hidden": true}')
+        wait_for(lambda: hub.desk.choices.hidden)
+    assert hub.desk.choices.roi == Roi(8, 8, 40, 32)
+
+
+def test_order_that_makes_no_sense_is_answered_and_changes_nothing(page):
+    hub, server = page
+    before = hub.desk.choices
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        json.loads(viewer.recv(10)), viewer.recv(10)
+        for order in ('{"roi": [0, 0, 900, 900]}', "{", '{"point": "brave"}', '{"shutdown": true}'):
+            viewer.send(order)
+            assert json.loads(viewer.recv(10))["error"]
+        viewer.send("next")
+        hub.present(grey(60), reading())
+        assert abs(receive(viewer)[1] - 60) <= 1
+    assert hub.desk.choices is before
+
+
+def test_hidden_risk_is_not_sent(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading(0.71, hidden=True))
+        status, _ = receive(viewer)
+    assert status["record"]["risk"] is None
+    assert status["record"]["reason"] == "hidden by the operator"
+    assert "0.71" not in json.dumps(status)
 
 
 def test_page_is_complete_and_asks_for_nothing_from_elsewhere(page):

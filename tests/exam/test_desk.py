@@ -1,0 +1,62 @@
+"""Orders are carried out as a whole or not at all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
+from edge.errors import SonocartError
+from edge.exam.desk import Choices, Desk
+from tests.fakes import spec
+
+BOUNDS = Roi(0, 0, 640, 480)
+POINT = OperatingPoint(name="balanced", threshold=0.5)
+
+
+@pytest.fixture
+def desk():
+    return Desk(spec(), Choices(None, POINT))
+
+
+def test_orders_change_what_they_name_and_nothing_else(desk):
+    desk.follow('{"roi": [10, 20, 100, 50]}', BOUNDS)
+    desk.follow('{"hidden": true}', BOUNDS)
+    assert desk.choices == Choices(Roi(10, 20, 100, 50), POINT, True)
+    desk.follow('{"roi": null, "hidden": false, "point": "balanced"}', BOUNDS)
+    assert desk.choices == Choices(None, POINT, False)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        '{"roi": [600, 20, 100, 50], "hidden": true}',
+        '{"roi": [0, 0, 4, 4]}',
+        '{"roi": [-1, 0, 40, 40]}',
+        '{"roi": [1.5, 0, 40, 40]}',
+        '{"roi": [1, 0, 40]}',
+        '{"roi": [1e400, 0, 40, 40]}',
+        '{"hidden": true, "point": "brave"}',
+        '{"hidden": 1}',
+        '{"unknown": 1}',
+        "[]",
+        "next?",
+        "",
+        b"\xff\xfe",
+        "[" * 4000,
+    ],
+)
+def test_wrong_order_is_an_error_and_changes_nothing(desk, order):
+    before = desk.choices
+    with pytest.raises(SonocartError):
+        desk.follow(order, BOUNDS)
+    assert desk.choices is before
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60))
+def test_any_message_is_carried_out_or_refused(message):
+    desk = Desk(spec(), Choices(None, POINT))
+    try:
+        desk.follow(message, BOUNDS)
+    except SonocartError:
+        assert desk.choices == Choices(None, POINT)
