@@ -7,6 +7,7 @@ Examples:
   sonocart evaluate bundle study
   sonocart evaluate bundle study --precision int8 --point high-sensitivity
   sonocart evaluate bundle study --json > evaluation.json
+  sonocart evaluate bundle study --report report.html --prevalence 0.2
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from edge.contract.bundle import Bundle, open_bundle
 from edge.contract.spec import PRECISIONS, OperatingPoint
 from edge.engines.base import Engine
 from edge.engines.onnx import reference_engine
+from edge.errors import UsageError
 from edge.study.cases import Case
 from edge.study.parts import held_out
 from edge.study.read import read_study
 from edge.study.tensors import case_tensor
 from export.progress import Step, bar
+from export.report import Judged, write_report
 from export.statistics import ConfusionMatrix, auc, brier, expected_calibration_error
 
 THREADS = 2
@@ -40,29 +43,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
     parser.add_argument("--point", metavar="NAME", help="operating point (default: the bundle's own)")
+    parser.add_argument("--report", type=Path, metavar="HTML", help="write a page for a clinical reviewer")
+    parser.add_argument(
+        "--prevalence", type=float, metavar="P", help="of the clinic, for the report's PPV and NPV"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run every held-out case through the engine and print the figures."""
+    if args.prevalence is not None and not 0 < args.prevalence < 1:
+        raise UsageError(f"found --prevalence {args.prevalence}, expected between 0 and 1")
     bundle = open_bundle(args.bundle)
     point = bundle.spec.point(args.point)
     cases = held_out(bundle, read_study(args.study))
     engine = reference_engine(bundle, args.precision, threads=THREADS)
     with bar("evaluating", len(cases)) as step:
-        risks = run_cases(engine, bundle, cases, step)
-    report = judge(bundle, args.precision, point, cases, risks)
+        judged = run_cases(engine, bundle, point, cases, step)
+    report = judge(bundle, args.precision, point, cases, judged.risks)
+    if args.report:
+        write_report(args.report, judged, args.prevalence)
     print(json.dumps(report, indent=2) if args.json else _table(report))
     return 0
 
 
-def run_cases(engine: Engine, bundle: Bundle, cases: Sequence[Case], step: Step) -> NDArray[np.float64]:
-    """Risk of each case, float64 (N,)."""
-    risks = np.empty(len(cases))
+def run_cases(
+    engine: Engine, bundle: Bundle, point: OperatingPoint, cases: tuple[Case, ...], step: Step
+) -> Judged:
+    """What the model says of each case."""
+    tensors, results = [], []
     for index, case in enumerate(cases):
-        risks[index] = engine.infer(case_tensor(case, bundle.spec.preprocessing)).risk
+        tensors.append(case_tensor(case, bundle.spec.preprocessing))
+        results.append(engine.infer(tensors[-1]))
         step(index + 1)
-    return risks
+    return Judged(
+        bundle,
+        engine.precision,
+        point,
+        cases,
+        np.concatenate(tensors),
+        np.array([result.risk for result in results]),
+        np.stack([result.heatmap for result in results]),
+    )
 
 
 def judge(

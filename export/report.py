@@ -1,0 +1,236 @@
+"""One self-contained HTML page that says how good a model is, for a clinical reviewer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.atomic import new_file
+from edge.contract.bundle import Bundle
+from edge.contract.spec import OperatingPoint
+from edge.study.cases import Case
+from export import plots
+from export.bootstrap import patient_bootstrap
+from export.statistics import ConfusionMatrix, Figure, auc, brier, expected_calibration_error
+
+ERRORS = 12  # pictures in the sheet of most confident errors
+PAPER = {
+    "accuracy": "0.8544",
+    "sensitivity": "0.8667",
+    "specificity": "0.8627",
+    "ppv": "0.701",
+    "npv": "0.915",
+    "auc": "0.863",
+}
+"""The study behind the project, on its test part of 98 images."""
+
+STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;color:#111;background:#fff;max-width:60rem;margin:auto;padding:1rem}
+table{border-collapse:collapse;margin:.5rem 0;width:100%}
+th,td{border-bottom:1px solid #ccc;padding:.25rem .5rem;text-align:left}
+td+td{font-variant-numeric:tabular-nums}.plots{display:flex;flex-wrap:wrap;gap:.5rem}
+.plots svg{width:100%;max-width:19rem;height:auto}.sheet{display:flex;flex-wrap:wrap;gap:.5rem}
+figure{margin:0;width:10rem}figure img{width:100%}figcaption{font-size:.8rem}.scroll{overflow-x:auto}
+.note{border-left:4px solid #888;padding-left:.7rem}@media print{body{font-size:10pt}h2{break-after:avoid}
+figure,.plots svg{break-inside:avoid}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Held-out cases with what the model said of them.
+
+    Attributes:
+        bundle: whose model it is.
+        precision: of the graph that ran.
+        point: operating point of the decisions.
+        cases: in order.
+        tensors: uint8 (N, 1, H, W), what the network saw.
+        risks: float64 (N,).
+        heatmaps: float32 (N, h, w), 0 to 1.
+    """
+
+    bundle: Bundle
+    precision: str
+    point: OperatingPoint
+    cases: tuple[Case, ...]
+    tensors: NDArray[np.uint8]
+    risks: NDArray[np.float64]
+    heatmaps: NDArray[np.float32]
+
+    @property
+    def truth(self) -> NDArray[np.bool_]:
+        """True for malignant, (N,)."""
+        return np.array([case.malignant for case in self.cases])
+
+
+def write_report(path: Path, judged: Judged, prevalence: float | None) -> None:
+    """Write the page; `prevalence` is that of the clinic, for PPV and NPV there.
+
+    Raises:
+        CannotCreateError: the file cannot be written.
+    """
+    spec, truth, risks = judged.bundle.spec, judged.truth, judged.risks
+    sections = [
+        f"<h1>{escape(spec.name)}: evaluation</h1>",
+        f"<p class=note>{escape(spec.intended_use)} {escape(spec.limits)}</p>",
+        f"<p>Bundle {judged.bundle.id}, {judged.precision}; {int((~truth).sum())} benign and "
+        f"{int(truth.sum())} malignant images that the model was not made with. Decisions at "
+        f"<b>{judged.point.name}</b>: malignant if the risk is {judged.point.threshold:.3f} or more.</p>",
+        "<h2>Figures</h2>",
+        _figures(judged),
+        "<h2>Operating points</h2>",
+        _points(judged),
+        _prevalence(judged, prevalence),
+        "<h2>Curves</h2><div class=plots>",
+        plots.roc(truth, risks, spec.operating_points),
+        plots.precision_recall(truth, risks),
+        plots.reliability(truth, risks),
+        plots.decision_curve(truth, risks),
+        plots.risk_coverage(truth, risks, judged.point.threshold),
+        "</div>",
+        f"<p>Expected calibration error {expected_calibration_error(truth, risks):.3f} (ten equally filled "
+        f"bins), Brier score {brier(truth, risks):.3f}.</p>",
+        "<h2>Subgroups</h2>",
+        _subgroups(judged),
+        "<h2>Most confident errors</h2>",
+        _errors(judged),
+        "<h2>Beside the published study</h2>",
+        _paper(judged),
+    ]
+    page = (
+        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
+        f'content="width=device-width,initial-scale=1"><title>{escape(spec.name)}</title>'
+        f"<style>{STYLE}</style></head><body>{''.join(sections)}</body></html>"
+    )
+    with new_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _all_figures(judged: Judged, chosen: NDArray[np.int64], threshold: float) -> dict[str, Figure]:
+    truth, risks = judged.truth[chosen], judged.risks[chosen]
+    return {"auc": auc(truth, risks), **ConfusionMatrix.at(truth, risks, threshold).figures()}
+
+
+def _figures(judged: Judged) -> str:
+    everything = np.arange(len(judged.cases))
+    figures = _all_figures(judged, everything, judged.point.threshold)
+    patients = [case.patient for case in judged.cases]
+    header = ["", "value", "95 % interval (DeLong, Wilson)"]
+    rows = [[name, f"{f.value:.3f}", f"{f.low:.3f} to {f.high:.3f}"] for name, f in figures.items()]
+    if None not in patients:
+        header.append("95 % interval over patients (bootstrap)")
+        for row, name in zip(rows, figures, strict=True):
+
+            def value(chosen: NDArray[np.int64], name: str = name) -> float:
+                return _all_figures(judged, chosen, judged.point.threshold)[name].value
+
+            over = patient_bootstrap([str(patient) for patient in patients], value)
+            row.append(f"{over.low:.3f} to {over.high:.3f}")
+    return _table(header, rows)
+
+
+def _points(judged: Judged) -> str:
+    rows = []
+    for point in judged.bundle.spec.operating_points:
+        matrix = ConfusionMatrix.at(judged.truth, judged.risks, point.threshold)
+        figures = matrix.figures()
+        counts = (matrix.true_positive, matrix.false_negative, matrix.false_positive, matrix.true_negative)
+        rows.append(
+            [point.name, f"{point.threshold:.3f}", figures["sensitivity"], figures["specificity"], *counts]
+        )
+    header = ["", "threshold", "sensitivity", "specificity", "found", "missed", "false alarms", "cleared"]
+    return _table(header, rows)
+
+
+def _prevalence(judged: Judged, prevalence: float | None) -> str:
+    if prevalence is None:
+        return ""
+    rows = []
+    for point in judged.bundle.spec.operating_points:
+        figures = ConfusionMatrix.at(judged.truth, judged.risks, point.threshold).figures()
+        up, down = figures["sensitivity"].value, figures["specificity"].value
+        called = up * prevalence + (1 - down) * (1 - prevalence)
+        ppv = up * prevalence / called if called else float("nan")
+        npv = down * (1 - prevalence) / (1 - called) if called < 1 else float("nan")
+        rows.append([point.name, f"{ppv:.3f}", f"{npv:.3f}"])
+    title = f"<p>Where {prevalence:.1%} of the lesions are malignant, by Bayes' theorem:</p>"
+    return title + _table(["", "PPV", "NPV"], rows)
+
+
+def _subgroups(judged: Judged) -> str:
+    widths = [
+        case.lesion.width / case.px_per_mm if case.lesion and case.px_per_mm else None
+        for case in judged.cases
+    ]
+    known = [width for width in widths if width is not None]
+    middle = float(np.median(known)) if known else 0.0
+    columns = {
+        "site": [case.site for case in judged.cases],
+        "scanner": [case.scanner for case in judged.cases],
+        "width": [
+            None if width is None else f"{'under' if width < middle else 'from'} {middle:.0f} mm"
+            for width in widths
+        ],
+    }
+    rows = []
+    for name, values in columns.items():
+        for value in sorted({value for value in values if value is not None}):
+            chosen = np.flatnonzero([own == value for own in values])
+            figures = _all_figures(judged, chosen, judged.point.threshold)
+            rows.append(
+                [name, value, len(chosen), figures["auc"], figures["sensitivity"], figures["specificity"]]
+            )
+    if not rows:
+        return "<p>The study names no sites, scanners or sizes.</p>"
+    return _table(["", "", "n", "AUC", "sensitivity", "specificity"], rows)
+
+
+def _errors(judged: Judged) -> str:
+    called = judged.risks >= judged.point.threshold
+    wrong = np.flatnonzero(called != judged.truth)
+    wrong = wrong[np.argsort(-np.abs(judged.risks[wrong] - judged.point.threshold), kind="stable")][:ERRORS]
+    if len(wrong) == 0:
+        return "<p>None.</p>"
+    tiles = []
+    for index in wrong:
+        case = judged.cases[index]
+        data = base64.b64encode(overlaid(judged.tensors[index, 0], judged.heatmaps[index])).decode()
+        words = f"{case.pathology or case.label}, risk {judged.risks[index]:.2f}"
+        image = f'<img alt="" src="data:image/jpeg;base64,{data}">'
+        tiles.append(f"<figure>{image}<figcaption>{escape(words)}</figcaption></figure>")
+    title = "<p>What the network saw, with its heat map where it spoke for malignancy.</p>"
+    return f"{title}<div class=sheet>{''.join(tiles)}</div>"
+
+
+def overlaid(tensor: NDArray[np.uint8], heatmap: NDArray[np.float32]) -> bytes:
+    """JPEG of a tensor (H, W) with the heat map above one half in orange."""
+    heat = cv2.resize(heatmap, tensor.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    weight = np.clip((heat - 0.5) * 1.2, 0, 0.6)[..., None]
+    picture = tensor[..., None] * (1 - weight) + weight * np.array([20.0, 120.0, 255.0])
+    return cv2.imencode(".jpg", picture.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+
+def _paper(judged: Judged) -> str:
+    figures = _all_figures(judged, np.arange(len(judged.cases)), judged.point.threshold)
+    rows = [[name, PAPER[name], figures[name]] for name in PAPER]
+    text = (
+        "<p>Published: 984 images of salivary-gland tumours, 98 in the test part. The published figures "
+        "cannot all come from one confusion matrix (<code>sonocart study figures</code> says why), and its "
+        "images are not these. AUC, sensitivity and specificity may be read side by side as orders of "
+        "magnitude; PPV, NPV and accuracy hang on the share of malignant cases and may not be compared.</p>"
+    )
+    return text + _table(["", "published", "this model"], rows)
