@@ -1,0 +1,87 @@
+"""Answers count only for the scene that they were asked about."""
+
+import numpy as np
+import pytest
+
+from edge.contract.roi import Roi
+from edge.engines.base import Inference
+from edge.engines.worker import Answer
+from edge.exam.evidence import NoEstimate, RiskEstimate
+from edge.exam.examination import Examination
+from edge.exam.roi import FRAMES
+from edge.sources.faults import DRAWN
+from tests.clips import i420, tissue
+
+MS = 1_000_000
+
+
+def answer(sequence, risk=0.8):
+    return Answer(sequence, sequence * 40 * MS, Inference(risk, np.zeros((4, 4), np.float32)), "")
+
+
+def look(examination, sequence, luma=None, fault=None, chosen=None):
+    picture = tissue(sequence, 240, 320) if luma is None else luma
+    frame = i420(picture, sequence=sequence, captured_ns=sequence * 40 * MS)
+    if fault:
+        DRAWN[fault](frame)
+    examination.look(frame, frame.captured_ns, chosen)
+    return examination.estimate(frame.captured_ns, None)
+
+
+@pytest.fixture
+def examination():
+    examination = Examination("field")
+    for sequence in range(FRAMES):
+        look(examination, sequence)
+    return examination
+
+
+def test_late_answer_about_the_scene_before_a_cut_is_ignored(examination):
+    look(examination, 6, luma=255 - tissue(6, 240, 320))
+    examination.take(answer(5))
+    assert isinstance(examination.estimate(6 * 40 * MS, None), NoEstimate)
+    examination.take(answer(6))
+    assert examination.estimate(6 * 40 * MS, None).n == 1
+
+
+def test_answer_about_a_faulty_picture_is_ignored_once_its_gate_is_closed(examination):
+    examination.take(answer(5))
+    for sequence in range(6, 9):
+        look(examination, sequence, fault="doppler")
+    examination.take(answer(7))
+    for sequence in range(9, 24):
+        said = look(examination, sequence)
+    assert isinstance(said, NoEstimate)
+    assert examination.risks == 1
+
+
+def test_answer_about_another_region_is_ignored(examination):
+    examination.take(answer(5))
+    look(examination, 6, chosen=Roi(100, 60, 80, 80))
+    examination.take(answer(5))
+    assert isinstance(examination.estimate(6 * 40 * MS, None), NoEstimate)
+    assert examination.region == Roi(100, 60, 80, 80)
+
+
+def test_failed_answer_withholds_until_the_next_good_one(examination):
+    examination.take(answer(4))
+    examination.take(Answer(5, 200 * MS, None, "CUDA error 700"))
+    assert examination.estimate(200 * MS, None) == NoEstimate("CUDA error 700")
+    assert examination.failures == 1
+    examination.take(answer(5))
+    assert isinstance(examination.estimate(200 * MS, None), RiskEstimate)
+
+
+def test_paused_network_is_the_reason(examination):
+    examination.take(answer(5))
+    assert examination.estimate(200 * MS, "AI off: broken") == NoEstimate("AI off: broken")
+
+
+def test_lesion_is_never_found_by_itself():
+    examination = Examination("lesion")
+    for sequence in range(FRAMES):
+        said = look(examination, sequence)
+    assert "draw it on the page" in said.reason
+    assert not examination.analysable
+    look(examination, FRAMES, chosen=Roi(100, 60, 80, 80))
+    assert examination.analysable
