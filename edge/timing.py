@@ -51,6 +51,19 @@ class Timing:
         yield
         samples.add(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu)
 
+    def count(self, name: str) -> int:
+        """How often a stage has run."""
+        samples = self._stages.get(name)
+        return 0 if samples is None else samples.count
+
+    def samples(self, name: str, since: int) -> NDArray[np.float64]:
+        """What is kept of a stage after its first `since` samples: (n, 2) wall and CPU, milliseconds."""
+        samples = self._stages.get(name)
+        if samples is None:
+            return np.empty((0, 2))
+        numbers = np.arange(max(since, samples.count - CAPACITY), samples.count)
+        return samples.ring[numbers % CAPACITY] / 1e6
+
     def summary(self) -> dict[str, StageTimes]:
         """Percentiles of every stage that ran, in the order of first use."""
         found = {}

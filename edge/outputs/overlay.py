@@ -8,12 +8,16 @@ from numpy.typing import NDArray
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.reading import Identity, Reading
-from edge.outputs.blit import Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
-from edge.outputs.panel import DIM, Content, content_of, draw_panel, panel_sizes
+from edge.outputs.blit import Colour, Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
+from edge.outputs.panel import Content, content_of, draw_panel, panel_sizes
 from edge.outputs.place import find_place
 
 REFRESH_NS = 150_000_000
 """Figures change at most this often, so that they can be read. A change of state is drawn at once."""
+
+
+CORNER: Colour = (160, 160, 160)
+"""No colour at all: encoders then find colour in the panel alone and convert no more than that."""
 
 
 class Overlay:
@@ -43,7 +47,7 @@ class Overlay:
         if wanted != self._placed_for:
             sizes = panel_sizes(frame.width, frame.height)
             _, self._place = find_place(sizes, frame.bounds, anatomy, lit)
-            self._line = make_colour(DIM, encoding)
+            self._line = make_colour(CORNER, encoding)
             self._placed_for, self._panel = wanted, None
         self._refresh(content_of(reading), reading.captured_ns, frame.height, encoding)
         assert self._panel is not None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import lru_cache
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
 
@@ -45,50 +45,78 @@ def as_i420(frame: Frame) -> Frame:
 
 def as_jpeg(frame: Frame, quality: int) -> bytes:
     """A JPEG of `frame`. JPEG means full-range BT.601 (JFIF 1.02), whatever the frame has."""
-    import simplejpeg
+    return encode_planes(as_jfif(frame), quality)
 
+
+def as_jfif(frame: Frame) -> tuple[Plane, Plane, Plane]:
+    """The planes that a JPEG of `frame` is made from: its own, or this thread's until the next call."""
     i420 = as_i420(frame)
-    luma, blue, red = i420.planes
-    if i420.matrix is Matrix.BT709:
-        luma, blue, red = _to_601(luma, blue, red)
-    if not i420.full_range:
-        luma = _stretched(luma, 16.0, 219.0)
-        blue, red = (_stretched(plane, 128.0, 224.0) for plane in (blue, red))
-    contiguous = [np.ascontiguousarray(plane) for plane in (luma, blue, red)]
-    return bytes(simplejpeg.encode_jpeg_yuv_planes(*contiguous, quality=quality, fastdct=True))
-
-
-def _to_601(luma: Plane, blue: Plane, red: Plane) -> tuple[Plane, Plane, Plane]:
-    """Planes of BT.709 as BT.601, range kept. B-mode is grey: only the rectangle with colour is computed."""
-    rows, columns = (np.flatnonzero(_coloured(blue, axis) | _coloured(red, axis)) for axis in (1, 0))
-    if not len(rows):
-        return luma, blue, red
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    part = np.s_[top:bottom, left:right]
-    whole = np.s_[2 * top : 2 * bottom, 2 * left : 2 * right]
-    (bb, br), (rb, rr) = _709_TO_601_CHROMA
-    yb, yr = _709_TO_601_LUMA
-    b, r = blue[part], red[part]
-    luma, blue, red = luma.copy(), blue.copy(), red.copy()
-    blue[part] = cv2.addWeighted(b, bb, r, br, 128.0 * (1.0 - bb - br))
-    red[part] = cv2.addWeighted(b, rb, r, rr, 128.0 * (1.0 - rb - rr))
-    shift = cv2.addWeighted(b, yb, r, yr, -128.0 * (yb + yr), dtype=cv2.CV_16S)
-    shift = cv2.resize(shift, (2 * (right - left), 2 * (bottom - top)), interpolation=cv2.INTER_NEAREST)
-    luma[whole] = cv2.add(luma[whole], shift, dtype=cv2.CV_8U)
+    if i420.matrix is Matrix.BT709 or not i420.full_range:
+        return _converted(i420)
+    luma, blue, red = (np.ascontiguousarray(plane) for plane in i420.planes)
     return luma, blue, red
 
 
-def _stretched(plane: Plane, origin: float, span: float) -> Plane:
-    """Limited-range samples as full-range ones; `origin` becomes 0 (luma) or stays 128 (chroma)."""
-    scale = 255.0 / span
-    target = 0.0 if origin == 16.0 else origin
-    # addWeighted saturates and is three times as fast as a table.
-    return np.asarray(cv2.addWeighted(plane, scale, plane, 0.0, target - origin * scale), np.uint8)
+def encode_planes(planes: tuple[Plane, Plane, Plane], quality: int) -> bytes:
+    """A JPEG of contiguous full-range BT.601 planes, chroma halved both ways."""
+    import simplejpeg
+
+    return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality, fastdct=True))
 
 
-def _coloured(plane: Plane, axis: int) -> NDArray[np.bool_]:
-    """Which rows (axis 1) or columns (axis 0) of a chroma plane have a sample that is not grey."""
-    return np.asarray((plane.max(axis) > 129) | (plane.min(axis) < 127))
+class _Jfif:
+    """A thread's own planes for one size of picture, written anew for every picture."""
+
+    def __init__(self, height: int, width: int):
+        self.luma = np.empty((height, width), np.uint8)
+        self.chroma = tuple(np.full((height // 2, width // 2), 128, np.uint8) for _ in range(2))
+        self.mask = tuple(np.empty((height // 2, width // 2), np.uint8) for _ in range(2))
+        self.coloured = np.s_[0:0, 0:0]  # the part of `chroma` that is not neutral
+
+
+_local = threading.local()
+
+
+def _converted(frame: Frame) -> tuple[Plane, Plane, Plane]:
+    """Full-range BT.601 planes of an I420 frame, valid until this thread's next call.
+
+    B-mode is grey: of the chroma only the rectangle that has colour is computed.
+    """
+    luma, blue, red = frame.planes
+    kept: _Jfif | None = getattr(_local, "jfif", None)
+    if kept is None or kept.luma.shape != luma.shape:
+        kept = _local.jfif = _Jfif(*luma.shape)
+    luma_scale, chroma_scale = (1.0, 1.0) if frame.full_range else (255.0 / 219.0, 255.0 / 224.0)
+    # addWeighted saturates and is faster than a table.
+    offset = 0.0 if frame.full_range else -16.0 * luma_scale
+    cv2.addWeighted(luma, luma_scale, luma, 0.0, offset, dst=kept.luma)
+    for plane in kept.chroma:
+        plane[kept.coloured] = 128
+    x, y, width, height = _coloured(blue, red, kept.mask)
+    part = kept.coloured = np.s_[y : y + height, x : x + width]
+    if width:
+        b, r = blue[part], red[part]
+        matrix = _709_TO_601_CHROMA if frame.matrix is Matrix.BT709 else ((1.0, 0.0), (0.0, 1.0))
+        for plane, row in zip(kept.chroma, matrix, strict=True):
+            from_b, from_r = (chroma_scale * weight for weight in row)
+            plane[part] = cv2.addWeighted(b, from_b, r, from_r, 128.0 * (1.0 - from_b - from_r))
+        if frame.matrix is Matrix.BT709:
+            whole = np.s_[2 * y : 2 * (y + height), 2 * x : 2 * (x + width)]
+            from_b, from_r = (chroma_scale * weight for weight in _709_TO_601_LUMA)
+            shift = cv2.addWeighted(b, from_b, r, from_r, -128.0 * (from_b + from_r), dtype=cv2.CV_16S)
+            shift = cv2.resize(shift, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+            kept.luma[whole] = cv2.add(kept.luma[whole], shift, dtype=cv2.CV_8U)
+    return kept.luma, kept.chroma[0], kept.chroma[1]
+
+
+def _coloured(blue: Plane, red: Plane, mask: tuple[Plane, ...]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of what is not grey in two chroma planes; all 0 where nothing is."""
+    for plane, distance in zip((blue, red), mask, strict=True):
+        cv2.absdiff(plane, 128.0, dst=distance)  # type: ignore[call-overload]
+    cv2.max(mask[0], mask[1], dst=mask[0])
+    cv2.threshold(mask[0], 1.0, 255.0, cv2.THRESH_BINARY, dst=mask[0])
+    x, y, width, height = cv2.boundingRect(mask[0])
+    return x, y, width, height
 
 
 @lru_cache(maxsize=4)

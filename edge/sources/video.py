@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
 from edge.errors import DataError, NoInputError
 from edge.pictures import rows_of
 from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.slabs import Slabs
 
 if TYPE_CHECKING:
     import av
@@ -61,6 +64,7 @@ class VideoSource:
         self._pace = pace
         self._repeat = repeat
         self._closed = threading.Event()
+        self._slabs = Slabs()
         try:
             # `file:` and the whitelist: neither the name nor a playlist inside reaches beyond this machine.
             self._container: InputContainer = av.open(
@@ -117,7 +121,7 @@ class VideoSource:
                         if self._closed.wait(max(0, captured - time.monotonic_ns()) / 1e9):
                             return
                         captured = time.monotonic_ns()
-                    yield as_frame(picture, sequence, captured)
+                    yield as_frame(picture, sequence, captured, self._slabs)
                     sequence += 1
                     count += 1
                 self._check_complete(count)
@@ -145,22 +149,28 @@ class VideoSource:
             )
 
 
-def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int) -> Frame:
+def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int, slabs: Slabs) -> Frame:
     """A decoded picture as a `Frame` whose planes nobody else reads or writes.
 
-    Decoders predict later pictures from the very buffers that they hand out. `make_writable` copies such a
-    picture (one memcpy) and leaves alone those that the decoder has already let go, so drawing leaks nowhere.
+    Decoders predict later pictures from the very buffers that they hand out, so drawing into those would
+    leak. The planes are copied once, into memory of `slabs`, and the decoder has its buffers back at once.
     Formats that `PixelFormat` lacks are converted to I420, range and matrix kept.
     """
     if picture.format.name not in _FORMATS or any(plane.line_size < 0 for plane in picture.planes):
         full = picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
         wanted = _FULL_RANGE if full else _LIMITED_RANGE
         picture = picture.reformat(format="yuvj420p" if full else "yuv420p", dst_color_range=wanted)
-    else:
-        picture.make_writable()
     pixel_format = _FORMATS[picture.format.name]
+    views = [_plane(picture, index, pixel_format) for index in range(len(picture.planes))]
+    memory = slabs.take(sum(view.size for view in views))
+    planes, begin = [], 0
+    for view in views:
+        plane = memory[begin : begin + view.size].reshape(view.shape)
+        np.copyto(plane, view)
+        planes.append(plane)
+        begin += view.size
     return Frame(
-        tuple(_plane(picture, index, pixel_format) for index in range(len(picture.planes))),
+        tuple(planes),
         pixel_format,
         sequence,
         captured_ns,
@@ -170,7 +180,7 @@ def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int) -> Frame:
 
 
 def _plane(picture: av.VideoFrame, index: int, pixel_format: PixelFormat) -> Plane:
-    """A view of one plane without the padding at its rows' ends; it keeps the picture alive."""
+    """A view of one plane without the padding at its rows' ends."""
     plane = picture.planes[index]
     samples = 2 if pixel_format is PixelFormat.NV12 and index == 1 else _SAMPLES.get(pixel_format, 1)
     rows = rows_of(plane)[:, : plane.width * samples]
