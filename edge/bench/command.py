@@ -25,7 +25,9 @@ from edge.bench.report import html_report, text_report
 from edge.bench.result import Result, read_result, write_result
 from edge.contract.bundle import open_bundle
 from edge.contract.spec import PRECISIONS
+from edge.engines.base import Engine
 from edge.errors import UsageError
+from edge.sources.base import Pace
 
 REGRESSED = 1
 
@@ -41,6 +43,11 @@ comparable with trtexec, whose flags must be:
                --warmUp=1000 --iterations=1000 --duration=10 --avgRuns=1 --percentile=50,90,95,99,99.9
 Then trtexec's "Latency" is transfer in + compute + transfer out, its "GPU Compute Time" is compute. The wall
 time here also holds the host's part: checks, launch, wake-up, and the outputs' copy.
+"""
+
+_PIPELINE = """The cart's own loop on a video, as fast as it goes, every frame analysed and encoded, in turns
+with its floor (copy, luma preprocessing, engine alone, panel, JPEG from planes) and, with --against naive,
+with the loop that most people would write. Ratios come from one interleaved run.
 """
 
 _COMPARE = """Exit code 1 if the second run is slower than the first beyond noise and tolerance, else 0. Wall
@@ -66,6 +73,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_outputs(engine)
     engine.add_argument("--min-queries", type=int, default=STANDARD.min_queries)
     engine.add_argument("--min-seconds", type=float, default=STANDARD.min_seconds)
+
+    pipeline = _verb(verbs, "pipeline", "the whole way of a frame", _PIPELINE, run_pipeline)
+    pipeline.add_argument("bundle", type=Path)
+    pipeline.add_argument(
+        "--source", required=True, help="a video file, or phantom: for the synthetic scanner"
+    )
+    pipeline.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    pipeline.add_argument(
+        "--against",
+        choices=("naive",),
+        help="also the loop that most people would write, in FP32 and in the same precision",
+    )
+    pipeline.add_argument(
+        "--pace",
+        type=Pace,
+        choices=list(Pace),
+        default=Pace.MAX,
+        metavar="{live,max}",
+        help="max: every frame as fast as possible, beside the floor; live: latency at the source's own rate",
+    )
+    pipeline.add_argument("--seconds", type=float, default=30.0, help="of the run, at least (default: 30)")
+    _add_engine_options(pipeline)
+    _add_outputs(pipeline)
 
     compare = _verb(verbs, "compare", "regression verdict on two results", _COMPARE, run_compare)
     compare.add_argument("before", type=Path, help="result.json of the run to compare with")
@@ -112,6 +142,45 @@ def run_engine(args: argparse.Namespace) -> int:
             progress,
         )
     return finish(result, html_report(result), args)
+
+
+def run_pipeline(args: argparse.Namespace) -> int:
+    """`sonocart bench pipeline`."""
+    from edge.bench.clip import as_clip
+    from edge.bench.live import measure_live
+    from edge.bench.pipeline import STAGES, measure_pipeline
+    from edge.engines.choose import open_engine
+    from edge.sources.open import open_source
+
+    if args.against and args.pace is Pace.LIVE:
+        raise UsageError("--against needs --pace max: loops take turns as fast as they go")
+    bundle = open_bundle(args.bundle)
+    settings = {name: getattr(args, name) for name in ("threads", "spin", "seconds", "against")}
+
+    def make_engine() -> Engine:
+        return open_engine(bundle, args.precision, threads=args.threads, spin=args.spin)
+
+    if args.pace is Pace.LIVE:
+        source = open_source(args.source, pace=Pace.LIVE, repeat=True)
+        with progress_bar("live") as progress:
+            result = measure_live(
+                bundle, args.precision, source, make_engine, args.seconds, settings, progress
+            )
+        return finish(result, html_report(result), args)
+    naive = list(dict.fromkeys(("fp32", args.precision))) if args.against else []
+    with as_clip(args.source) as clip, progress_bar("turns") as progress:
+        result = measure_pipeline(
+            bundle,
+            args.precision,
+            clip,
+            make_engine,
+            naive,
+            args.seconds,
+            settings,
+            progress,
+        )
+    stages = [track for track in result.tracks if track.name in STAGES]
+    return finish(result, html_report(result, stages), args)
 
 
 def run_compare(args: argparse.Namespace) -> int:

@@ -22,7 +22,8 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
     Attributes:
         seconds: from the first to the last look.
-        own_share: CPU time of this process and its children, over all cores' time.
+        own_cpu_seconds: CPU time of this process and its children.
+        own_share: the same over all cores' time.
         others_share: CPU time of all other processes and of the kernel's interrupts, over all cores' time.
         steal_share: time in which the hypervisor ran another machine, over all cores' time.
         celsius: highest temperature seen by thermal zone.
@@ -35,6 +36,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """
 
     seconds: float
+    own_cpu_seconds: float
     own_share: float
     others_share: float
     steal_share: float
@@ -112,6 +114,7 @@ class Watch:
         }
         return Conditions(
             seconds=round(time.monotonic() - self._started, 3),
+            own_cpu_seconds=round(own, 3),
             own_share=round(min(1.0, own / total), 4),
             others_share=round(max(0.0, busy - own) / total, 4),
             steal_share=round(now["steal"] / total, 4),

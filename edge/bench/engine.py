@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.bench.conditions import Watch
 from edge.bench.environment import read_environment
 from edge.bench.measure import STANDARD, Rule, single_stream
-from edge.bench.result import SCHEMA, Comparison, Result, Track, now, summarise, version
+from edge.bench.result import SCHEMA, Comparison, Result, Settings, Track, now, summarise, version
 from edge.bench.statistics import percentile, ratio
 from edge.contract.bundle import Bundle
 from edge.engines.base import Engine, TimedEngine
@@ -27,7 +27,7 @@ def measure_engines(
     precisions: Sequence[str],
     open_engine: Callable[[str], Engine],
     rule: Rule,
-    settings: dict[str, str | int | float | bool | None],
+    settings: Settings,
     progress: Callable[[float], None],
 ) -> Result:
     """Time the bundle's engines with MLPerf's single-stream rules over the golden tensors.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge.bench.statistics import Samples, early_stopping, percentile, queries_n
 from edge.errors import DataError, NoInputError
 
 SCHEMA = 1
+Settings = dict[str, str | int | float | bool | None]
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
@@ -48,6 +50,23 @@ class Track(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         """`values` cut where a new round begins."""
         edges = np.flatnonzero(np.diff(self.rounds)) + 1
         return list(np.split(values, edges))
+
+
+def make_track(
+    name: str,
+    rounds: Iterable[float],
+    at_s: Iterable[float],
+    wall_ms: Iterable[float],
+    cpu_ms: Iterable[float] = (),
+) -> Track:
+    """A track from arrays."""
+    return Track(
+        name=name,
+        rounds=[int(value) for value in rounds],
+        at_s=[round(float(value), 6) for value in at_s],
+        wall_ms=[float(value) for value in wall_ms],
+        cpu_ms=[float(value) for value in cpu_ms],
+    )
 
 
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -100,7 +119,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     sonocart: str
     command: list[str]
     subject: dict[str, str]
-    settings: dict[str, str | int | float | bool | None]
+    settings: Settings
     environment: Environment
     conditions: Conditions
     reference: str | None

@@ -30,6 +30,7 @@ def make_result(tmp_path):
     def make(*tracks, reference=None, others=0.01, **changes):
         conditions = Conditions(
             seconds=10.0,
+            own_cpu_seconds=5.0,
             own_share=0.5,
             others_share=others,
             steal_share=0.0,
