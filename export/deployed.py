@@ -10,17 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from edge.contract.spec import METADATA_KEY, ModelSpec, encode_spec
-from export.network import ResNet
+from export.classifier import Classifier
 
 OPSET = 18  # TensorRT 10's parser reads 9 to 20
 
 
 class Deployed(nn.Module):
-    """`network` with its temperature; the offset of the calibration is in its last bias already."""
+    """A classifier with its temperature, as probabilities."""
 
-    def __init__(self, network: ResNet, temperature: float):
+    def __init__(self, classifier: Classifier, temperature: float):
         super().__init__()
-        self.network = network
+        self.classifier = classifier
         self.temperature = temperature
         self.eval()
 
@@ -31,7 +31,7 @@ class Deployed(nn.Module):
         the same value means the same in every frame.
         """
         # TensorRT takes uint8 only where the first node is this Cast.
-        logit, local = self.network(frame.to(torch.float32))
+        logit, local = self.classifier(frame.to(torch.float32))
         return torch.sigmoid(logit / self.temperature), torch.sigmoid(local / self.temperature)
 
 

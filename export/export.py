@@ -46,8 +46,8 @@ def main(args: argparse.Namespace) -> int:
     """Export, check against torch, write the bundle."""
     if args.out.exists():
         raise CannotCreateError(f"'{args.out}' exists already; choose another --out or remove it first")
-    run, network, members = read_run(args.run)
-    model = Deployed(network, run.temperature)
+    run, classifier, members = read_run(args.run)
+    model = Deployed(classifier, run.temperature)
     frames = golden_frames()
     size = run.settings.preprocessing
     heatmap = torch_outputs(model, np.zeros((1, 1, size.height, size.width), np.uint8)).heatmap

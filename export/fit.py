@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from export.augment import augment
 from export.checkpoint import load_checkpoint, save_checkpoint
@@ -129,9 +129,10 @@ def fit(
             rate = recipe.learning_rate * _schedule((epoch * steps + step) / (recipe.epochs * steps), recipe)
             for parameters in optimiser.param_groups:
                 parameters["lr"] = rate
-            batch = augment(images[chosen].float(), generator).to(device, memory_format=torch.channels_last)
+            batch = augment(images[chosen].float(), generator).to(device)
+            prepared = network.prepare(batch).contiguous(memory_format=torch.channels_last)
             with torch.autocast(device.type, torch.bfloat16, enabled=fast_half(device)):
-                logits, _ = network(batch)
+                logits, _ = network.classify(prepared)
             loss = F.binary_cross_entropy_with_logits(
                 logits.float(), targets[chosen].to(device), weights[chosen].to(device)
             )
@@ -166,7 +167,7 @@ def fit(
 
 
 @torch.no_grad()
-def predict(network: ResNet, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
+def predict(network: nn.Module, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float64]:
     """Logits of uint8 (N, 1, H, W), float64 (N,), in full precision."""
     network.eval()
     device = next(network.parameters()).device

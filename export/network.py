@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edge.errors import DataError, NoInputError, RefusedError
+from export.feature_images import NAMES, FeatureImages
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Architecture:
         stem: kernel of the first convolution; it has stride 2 and max pooling follows.
         strides: of the four stages.
         dropout: on the pooled features, while training.
+        feature_images: the network sees `FeatureImages` instead of the picture alone.
+        measures: a kernel machine over `Measures` stands beside the network.
     """
 
     size: int
@@ -39,12 +42,16 @@ class Architecture:
     stem: int
     strides: tuple[int, int, int, int]
     dropout: float
+    feature_images: bool
+    measures: bool
 
 
 NETWORKS = {
     # For a few hundred images and no weights. The last stage keeps its resolution: an 8x8 heat map.
-    "compact": Architecture(128, (24, 48, 96, 192), (1, 1, 1, 1), 5, (1, 2, 2, 1), 0.2),
-    "resnet18": Architecture(224, (64, 128, 256, 512), (2, 2, 2, 2), 7, (1, 2, 2, 2), 0.2),
+    "compact": Architecture(128, (24, 48, 96, 192), (1, 1, 1, 1), 5, (1, 2, 2, 1), 0.2, False, False),
+    # The same with the paper's feature images, and measured features fused in the graph.
+    "fused": Architecture(128, (24, 48, 96, 192), (1, 1, 1, 1), 5, (1, 2, 2, 1), 0.2, True, True),
+    "resnet18": Architecture(224, (64, 128, 256, 512), (2, 2, 2, 2), 7, (1, 2, 2, 2), 0.2, False, False),
 }
 
 
@@ -71,7 +78,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A residual network for one-channel images and one logit, with torchvision's parameter names."""
+    """A residual network for grey images and one logit, with torchvision's parameter names."""
 
     mean: Tensor
     deviation: Tensor
@@ -79,7 +86,9 @@ class ResNet(nn.Module):
     def __init__(self, architecture: Architecture):
         super().__init__()
         width = architecture.widths[0]
-        self.conv1 = nn.Conv2d(1, width, architecture.stem, 2, architecture.stem // 2, bias=False)
+        self.features = FeatureImages() if architecture.feature_images else None
+        seen = len(NAMES) if architecture.feature_images else 1
+        self.conv1 = nn.Conv2d(seen, width, architecture.stem, 2, architecture.stem // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         channels = width
         for number, (out, blocks, stride) in enumerate(
@@ -110,18 +119,23 @@ class ResNet(nn.Module):
         Returns:
             Logits (N,) and local logits (N, h, w) whose mean over h and w is the logit (but for dropout).
         """
-        x = (image - self.mean) / self.deviation
+        return self.classify(self.prepare(image))
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """What the first layer reads; in full precision, so keep it out of `torch.autocast`."""
+        if self.features is not None:
+            prepared: Tensor = self.features(image)
+            return prepared
+        return (image - self.mean) / self.deviation
+
+    def classify(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logit and class activation map of what `prepare` gave."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
         logit = self.fc(self.dropout(x.mean((2, 3))))
         local = F.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)
         return logit[:, 0], local[:, 0]
-
-
-def build(name: str) -> ResNet:
-    """A freshly initialised network of `NETWORKS`."""
-    return ResNet(NETWORKS[name])
 
 
 def load_initial(network: ResNet, path: Path) -> None:

@@ -22,7 +22,8 @@ from edge.errors import DataError, NoInputError
 from edge.study.cases import Case
 from edge.study.parts import Member, pseudonym
 from export.checkpoint import load_checkpoint
-from export.network import NETWORKS, ResNet, build
+from export.classifier import Classifier
+from export.network import NETWORKS
 from export.split import Split
 
 STATE = "state.safetensors"
@@ -95,8 +96,8 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         raise DataError(f"'{path}' is not readable: {error}; train again") from error
 
 
-def read_run(folder: Path) -> tuple[Run, ResNet, list[Member]]:
-    """A finished run: its record, its network with the best weights, and its split.
+def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
+    """A finished run: its record, its classifier, and its split.
 
     Raises:
         NoInputError: no run, or one that has not ended.
@@ -109,13 +110,13 @@ def read_run(folder: Path) -> tuple[Run, ResNet, list[Member]]:
         raise DataError(
             f"run '{folder}' has a network '{run.settings.network}'; known: {', '.join(NETWORKS)}"
         )
-    network = build(run.settings.network)
     tensors, _ = load_checkpoint(folder / WEIGHTS)
+    classifier = Classifier(run.settings.network, len(tensors.get("kernel.weights", ())))
     try:
-        network.load_state_dict(tensors)
+        classifier.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"'{folder / WEIGHTS}' does not fit {run.settings.network}; train again") from error
-    return run, network.eval(), _read_split(folder / "split.csv", run.settings.study_sha256)
+    return run, classifier.eval(), _read_split(folder / "split.csv", run.settings.study_sha256)
 
 
 def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:

@@ -35,8 +35,9 @@ from edge.study.cases import Study
 from edge.study.images import image_hash
 from edge.study.read import read_study
 from export.checkpoint import save_checkpoint
+from export.classifier import Classifier, fuse
 from export.fit import Epoch, Examples, Recipe, fit, predict
-from export.network import NETWORKS, build, load_initial
+from export.network import NETWORKS, load_initial
 from export.operating_points import DEFAULT, choose_points
 from export.progress import bar
 from export.run_folder import (
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="new folder for the run")
     parser.add_argument(
-        "--network", choices=NETWORKS, default="compact", help="compact (default) suits a few hundred images"
+        "--network", choices=NETWORKS, default="compact", help="compact (default) and fused suit few images"
     )
     parser.add_argument(
         "--init", type=Path, metavar="FILE", help="weights to start from, torchvision's names"
@@ -94,7 +95,8 @@ def main(args: argparse.Namespace) -> int:
     hashes = [image_hash(case.path) for case in study.cases]
     settings = _settings(args, study_hash(hashes, study.cases))
     torch.manual_seed(args.seed)
-    network = build(settings.network)
+    classifier = Classifier(settings.network)
+    network = classifier.network
     if args.init:
         load_initial(network, args.init)
     with bar("reading images", len(study.cases)) as step:
@@ -120,8 +122,10 @@ def main(args: argparse.Namespace) -> int:
             network, train, validation, recipe, seed=args.seed, state=args.out / STATE, report=report
         )
     logits = predict(network.cpu(), validation.images)
+    fuse(classifier, train.images, train.malignant, validation.images, validation.malignant, logits)
+    logits = predict(classifier, validation.images)
     scaling = fit_scaling(validation.malignant, logits)
-    network.fc.bias.data += scaling.offset
+    classifier.offset.fill_(scaling.offset)
     risks = scaling.risk(logits)
     _write_table(
         args.out / "validation.csv",
@@ -135,7 +139,7 @@ def main(args: argparse.Namespace) -> int:
         created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         sonocart=version("sonocart"),
         torch=str(torch.__version__),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        parameters=classifier.size,
         prevalence=float(train.malignant.mean()),
         images=split.count_images(),
         groups=split.count_groups(),
@@ -155,7 +159,7 @@ def main(args: argparse.Namespace) -> int:
     }
     with new_file(args.out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2) + "\n")
-    save_checkpoint(args.out / WEIGHTS, network.state_dict(), {})
+    save_checkpoint(args.out / WEIGHTS, classifier.state_dict(), {})
     write_record(args.out / "run.json", run)
     (args.out / STATE).unlink()
     _print(args.out, study, run, area, len(result.log))

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import save_file
 
 from edge.errors import DataError, NoInputError, RefusedError
-from export.network import NETWORKS, build, load_initial
+from export.network import NETWORKS, ResNet, load_initial
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_mean_of_the_heat_map_is_the_logit(name):
     torch.manual_seed(0)
-    network = build(name).eval()
+    network = ResNet(NETWORKS[name]).eval()
     side = NETWORKS[name].size
     logit, local = network(torch.rand(2, 1, side, side) * 255)
     assert logit.shape == (2,)
@@ -22,7 +22,7 @@ def test_the_mean_of_the_heat_map_is_the_logit(name):
 
 
 def test_resnet18_is_torchvisions_but_for_stem_and_head():
-    network = build("resnet18")
+    network = ResNet(NETWORKS["resnet18"])
     own = network.state_dict()
     assert sum(p.numel() for p in network.parameters()) == 11_689_512 - 2 * 64 * 49 - 999 * 513
     assert own["layer2.0.downsample.0.weight"].shape == (128, 64, 1, 1)
@@ -36,7 +36,7 @@ def torchvision_like():
     torch.manual_seed(1)
     weights = {
         n: torch.randn_like(t) * 0.01 if t.is_floating_point() else t
-        for n, t in build("resnet18").state_dict().items()
+        for n, t in ResNet(NETWORKS["resnet18"]).state_dict().items()
     }
     del weights["mean"], weights["deviation"]
     weights["conv1.weight"] = torch.randn(64, 3, 7, 7)
@@ -48,7 +48,7 @@ def torchvision_like():
 def test_an_rgb_weight_file_is_folded_to_grey(tmp_path, torchvision_like, suffix):
     path = tmp_path / f"resnet18{suffix}"
     save_file(torchvision_like, path) if suffix == ".safetensors" else torch.save(torchvision_like, path)
-    network = build("resnet18")
+    network = ResNet(NETWORKS["resnet18"])
     head = network.fc.weight.clone()
     load_initial(network, path)
     grey = torch.rand(1, 1, 32, 32)
@@ -61,11 +61,11 @@ def test_an_rgb_weight_file_is_folded_to_grey(tmp_path, torchvision_like, suffix
 def test_another_architecture_is_refused_by_the_first_name_that_differs(tmp_path, torchvision_like):
     save_file(torchvision_like, tmp_path / "a.safetensors")
     with pytest.raises(DataError, match="another architecture's"):
-        load_initial(build("compact"), tmp_path / "a.safetensors")
+        load_initial(ResNet(NETWORKS["compact"]), tmp_path / "a.safetensors")
     del torchvision_like["layer3.0.conv1.weight"]
     save_file(torchvision_like, tmp_path / "b.safetensors")
     with pytest.raises(DataError, match=r"'layer3\.0\.conv1\.weight' is missing"):
-        load_initial(build("resnet18"), tmp_path / "b.safetensors")
+        load_initial(ResNet(NETWORKS["resnet18"]), tmp_path / "b.safetensors")
 
 
 class Evil:
@@ -79,14 +79,14 @@ def test_a_weight_file_with_code_inside_is_refused_and_not_run(tmp_path, monkeyp
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Evil()))
     for name in ("evil.pth", "plain.pth"):
         with pytest.raises(RefusedError, match="code"):
-            load_initial(build("compact"), tmp_path / name)
+            load_initial(ResNet(NETWORKS["compact"]), tmp_path / name)
     assert not (tmp_path / "evil-was-here").exists()
 
 
 @pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors", "list.pth", "empty.pth"])
 def test_a_damaged_weight_file_is_named(tmp_path, name):
     path = tmp_path / name
-    weights = build("compact").state_dict()
+    weights = ResNet(NETWORKS["compact"]).state_dict()
     if name == "list.pth":
         torch.save([torch.zeros(2)], path)
     elif name == "empty.pth":
@@ -95,9 +95,9 @@ def test_a_damaged_weight_file_is_named(tmp_path, name):
         save_file(weights, path) if name.endswith("safetensors") else torch.save(weights, path)
         path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DataError, match=name):
-        load_initial(build("compact"), path)
+        load_initial(ResNet(NETWORKS["compact"]), path)
 
 
 def test_a_missing_weight_file_is_named(tmp_path):
     with pytest.raises(NoInputError, match="gone"):
-        load_initial(build("compact"), tmp_path / "gone.pth")
+        load_initial(ResNet(NETWORKS["compact"]), tmp_path / "gone.pth")
