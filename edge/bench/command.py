@@ -50,6 +50,22 @@ with its floor (copy, luma preprocessing, engine alone, panel, JPEG from planes)
 with the loop that most people would write. Ratios come from one interleaved run.
 """
 
+_START = """Starts `sonocart run` again and again and watches its log: seconds from the process's
+creation to the first presented picture and to the first risk, and the memory it then holds. A phantom is
+scanned first, which takes its own time; give a video file to measure the cart alone.
+"""
+
+_GLASS = """Shows pictures with a number burnt in, and finds each again where the product presents it.
+Screen, cable and capture card are software here: an H.264 encoder, a pipe and a decoder. Prints the
+way's parts (shown to captured, captured to presented, presented to frame out), the age on the glass of
+what the risk was made from, jitter, and pictures that were lost, doubled or out of order; a recording is
+made and its numbers are checked.
+"""
+
+_SOAK = """The product at the source's rate for N minutes: latency percentiles, drops, memory,
+descriptors, threads and the hottest sensor minute by minute, and how fast each of them grows.
+"""
+
 _COMPARE = """Exit code 1 if the second run is slower than the first beyond noise and tolerance, else 0. Wall
 times are judged only if the machine was quiet in both runs, or if both carry the same reference track of an
 interleaved run; CPU times always.
@@ -96,6 +112,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pipeline.add_argument("--seconds", type=float, default=30.0, help="of the run, at least (default: 30)")
     _add_engine_options(pipeline)
     _add_outputs(pipeline)
+
+    start = _verb(verbs, "start", "cold start of sonocart run", _START, run_start)
+    start.add_argument("bundle", type=Path)
+    start.add_argument("--source", default="phantom:", help="default: phantom:")
+    start.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    start.add_argument("--runs", type=int, default=10, help="default: 10")
+    _add_outputs(start)
+
+    glass = _verb(verbs, "glass", "from a picture's showing to its presentation", _GLASS, run_glass)
+    glass.add_argument("bundle", type=Path)
+    glass.add_argument("--source", default="phantom:", help="phantom: with its options (default: phantom:)")
+    glass.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    glass.add_argument("--seconds", type=float, default=20.0, help="measured (default: 20)")
+    _add_engine_options(glass)
+    _add_outputs(glass)
+
+    soak = _verb(verbs, "soak", "does it stay as it began?", _SOAK, run_soak)
+    soak.add_argument("bundle", type=Path)
+    soak.add_argument("--source", required=True, help="a video file, phantom: or faults:SCRIPT;SOURCE")
+    soak.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    soak.add_argument("--minutes", type=int, default=30, help="default: 30")
+    _add_engine_options(soak)
+    _add_outputs(soak)
 
     compare = _verb(verbs, "compare", "regression verdict on two results", _COMPARE, run_compare)
     compare.add_argument("before", type=Path, help="result.json of the run to compare with")
@@ -147,8 +186,10 @@ def run_engine(args: argparse.Namespace) -> int:
 def run_pipeline(args: argparse.Namespace) -> int:
     """`sonocart bench pipeline`."""
     from edge.bench.clip import as_clip
+    from edge.bench.live import STAGES as LIVE_STAGES
+    from edge.bench.live import TRACKS as LIVE_TRACKS
     from edge.bench.live import measure_live
-    from edge.bench.pipeline import STAGES, measure_pipeline
+    from edge.bench.pipeline import FLOOR_AND_DECODE, PRODUCT, STAGES, measure_pipeline
     from edge.engines.choose import open_engine
     from edge.sources.open import open_source
 
@@ -166,7 +207,7 @@ def run_pipeline(args: argparse.Namespace) -> int:
             result = measure_live(
                 bundle, args.precision, source, make_engine, args.seconds, settings, progress
             )
-        return finish(result, html_report(result), args)
+        return finish(result, html_report(result, LIVE_STAGES, LIVE_TRACKS), args)
     naive = list(dict.fromkeys(("fp32", args.precision))) if args.against else []
     with as_clip(args.source) as clip, progress_bar("turns") as progress:
         result = measure_pipeline(
@@ -179,8 +220,63 @@ def run_pipeline(args: argparse.Namespace) -> int:
             settings,
             progress,
         )
-    stages = [track for track in result.tracks if track.name in STAGES]
-    return finish(result, html_report(result, stages), args)
+    loops = [PRODUCT, FLOOR_AND_DECODE, *(f"naive {name}" for name in naive)]
+    return finish(result, html_report(result, STAGES, loops), args)
+
+
+def run_start(args: argparse.Namespace) -> int:
+    """`sonocart bench start`."""
+    from edge.bench.start import measure_start
+
+    bundle = open_bundle(args.bundle)
+    arguments = ["--source", args.source, "--precision", args.precision]
+    with progress_bar("starts") as progress:
+        result = measure_start(bundle, arguments, args.runs, {"runs": args.runs}, progress)
+    return finish(result, html_report(result), args)
+
+
+def run_glass(args: argparse.Namespace) -> int:
+    """`sonocart bench glass`."""
+    from edge.bench.cable import open_cable
+    from edge.bench.glass import SPLITS, measure_glass
+    from edge.engines.choose import open_engine
+
+    bundle = open_bundle(args.bundle)
+    cable = open_cable(args.source)
+    settings = {name: getattr(args, name) for name in ("threads", "spin", "seconds")}
+    with progress_bar("glass to glass") as progress:
+        result = measure_glass(
+            bundle,
+            args.precision,
+            cable,
+            lambda: open_engine(bundle, args.precision, threads=args.threads, spin=args.spin),
+            args.seconds,
+            settings,
+            progress,
+        )
+    return finish(result, html_report(result, SPLITS), args)
+
+
+def run_soak(args: argparse.Namespace) -> int:
+    """`sonocart bench soak`."""
+    from edge.bench.soak import measure_soak
+    from edge.engines.choose import open_engine
+    from edge.sources.open import open_source
+
+    bundle = open_bundle(args.bundle)
+    source = open_source(args.source, pace=Pace.LIVE, repeat=True)
+    settings = {name: getattr(args, name) for name in ("threads", "spin", "minutes")}
+    with progress_bar("soak") as progress:
+        result = measure_soak(
+            bundle,
+            args.precision,
+            source,
+            lambda: open_engine(bundle, args.precision, threads=args.threads, spin=args.spin),
+            args.minutes,
+            settings,
+            progress,
+        )
+    return finish(result, html_report(result), args)
 
 
 def run_compare(args: argparse.Namespace) -> int:

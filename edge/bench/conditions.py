@@ -61,7 +61,7 @@ class Watch:
         self._packages = _package_energy(root)
         self._rails = _power_rails(root)
         self._seen_at = self._started
-        self._celsius: dict[str, float] = {}
+        self.celsius: dict[str, float] = {}  # highest so far by thermal zone
         self._cooling: dict[str, int] = {}
         self._khz: dict[str, tuple[int, int]] = {}
         self._joules: dict[str, float] = dict.fromkeys(self._rails, 0.0)
@@ -78,7 +78,7 @@ class Watch:
             reading = number(zone / "temp")
             if reading is not None and reading > -100_000:  # a zone that is off gives an absurd value
                 name = text(zone / "type") or zone.name
-                self._celsius[name] = max(self._celsius.get(name, -273.0), reading / 1000)
+                self.celsius[name] = max(self.celsius.get(name, -273.0), reading / 1000)
         for device in (self._root / "sys/class/thermal").glob("cooling_device*"):
             state = number(device / "cur_state")
             name = f"{text(device / 'type')}/{device.name}"
@@ -118,7 +118,7 @@ class Watch:
             own_share=round(min(1.0, own / total), 4),
             others_share=round(max(0.0, busy - own) / total, 4),
             steal_share=round(now["steal"] / total, 4),
-            celsius=self._celsius,
+            celsius=self.celsius,
             throttled={**throttled, **self._cooling},
             khz=self._khz,
             joules={name: round(joules, 4) for name, joules in {**self._joules, **energy}.items()},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import av
 
-from edge.contract.frame import Frame
+from edge.contract.frame import Frame, Plane
+from edge.pictures import rows_of
 from edge.sources.base import Pace, SourceEnded
 from edge.sources.slabs import Slabs
 from edge.sources.video import VideoSource, as_frame
@@ -45,6 +46,13 @@ class Decoder:
             while True:
                 yield from container.decode(container.streams.video[0])
                 container.seek(0)
+
+
+def all_lumas(path: Path) -> Iterator[Plane]:
+    """The luma planes of a file, each valid until the next is asked for."""
+    with av.open(str(path)) as container:
+        for picture in container.decode(container.streams.video[0]):
+            yield rows_of(picture.planes[0])[:, : picture.width]
 
 
 def first_frames(path: Path, count: int) -> list[Frame]:

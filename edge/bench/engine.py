@@ -94,6 +94,7 @@ def measure_engines(
             for comparison in compare_tracks(track, tracks[0])
         ],
         figures=joules,
+        series={},
         notes=_notes(rule),
         summary={track.name: summarise(track) for track in tracks},
         tracks=tracks,

@@ -19,6 +19,7 @@ from edge.outputs.page.hub import QUALITY
 from edge.sources.base import FrameSource, Pace
 
 STAGES = ("look", "prepare", "draw", "present", "planes", "jpeg")
+TRACKS = ("frame in to presented", "frame in to frame out", "age of the estimate")
 WARM_UP_SECONDS = 3.0
 ROUND_SECONDS = 1.0
 
@@ -92,6 +93,7 @@ def measure_live(
             "dropped before they were presented": float(dropped),
             "CPU ms a frame": round(conditions.own_cpu_seconds * 1000 / len(passages), 3),
         },
+        series={},
         notes=[
             "Frame in: the source has delivered it. Presented: it carries the overlay and was handed to the "
             "outputs. Frame out: its JPEG is made, in a thread beside. Age: of the newest frame in the "

@@ -123,6 +123,7 @@ def measure_pipeline(
             "inferences per frame": round(risks, 3),
             **_outside(threads, stages, floor, decoder, peers, tracks[DECODE]),
         },
+        series={},
         notes=_notes(),
         summary={track.name: summarise(track) for track in everything},
         tracks=everything,

@@ -19,7 +19,7 @@ from edge.errors import InternalError
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity, Reading
-from edge.loop import Parts, run_loop
+from edge.loop import Output, Parts, run_loop
 from edge.mailbox import Mailbox
 from edge.outputs.planes import as_jfif, encode_planes
 from edge.sources.base import FrameSource, Pace, SourceEnded, SourceInfo
@@ -49,6 +49,13 @@ class Journal:
     def at(self, sequence: int) -> Passage:
         """The passage of a frame."""
         return self.passages.setdefault(sequence, Passage())
+
+    def take_finished(self) -> list[Passage]:
+        """Passages of encoded frames, in order; they and all that came before them are forgotten."""
+        order = sorted(self.passages)
+        last = max((k for k in order if self.passages[k].encoded), default=-1)
+        gone = [self.passages.pop(k) for k in order if k <= last]
+        return [passage for passage in gone if passage.encoded]
 
 
 class Turnstile:
@@ -154,8 +161,9 @@ class Product:
         open_engine: Callable[[], Engine],
         pace: Pace,
         quality: int,
+        outputs: tuple[Output, ...] = (),
     ):
-        """Put the parts together; no frame passes before `turn` or `run`."""
+        """Put the parts together; no frame passes before `turn` or `open`. `outputs` come after JPEG's."""
         self.timing = Timing()
         self.journal = Journal()
         self._source = Turnstile(source, self.journal)
@@ -173,7 +181,7 @@ class Product:
             bundle.spec.preprocessing,
             identity,
             Desk(bundle.spec, Choices(None, bundle.spec.point())),
-            (self._output,),
+            (self._output, *outputs),
             self.timing,
             pace,
             self._stop,

@@ -8,7 +8,7 @@ from html import escape
 import msgspec
 
 from edge.bench.plots import cumulative, histogram, timeline, waterfall
-from edge.bench.result import Result, Track
+from edge.bench.result import Result
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -33,17 +33,18 @@ def text_report(result: Result) -> str:
     return "\n".join(lines)
 
 
-def html_report(result: Result, stages: Sequence[Track] = ()) -> str:
+def html_report(result: Result, stages: Sequence[str] = (), drawn: Sequence[str] = ()) -> str:
     """The same with plots, conditions and environment.
 
     Args:
         result: of any bench.
-        stages: tracks that follow one another within a frame, for the waterfall.
+        stages: names of tracks that follow one another within a frame, for the waterfall.
+        drawn: names of the tracks in the other plots; none means all but the stages.
     """
-    drawn = [track for track in result.tracks if track not in stages]
-    plots = [histogram(drawn), cumulative(drawn), timeline(drawn)]
+    chosen = [t for t in result.tracks if (t.name in drawn if drawn else t.name not in stages)]
+    plots = [histogram(chosen), cumulative(chosen), timeline(chosen)]
     if stages:
-        plots.append(waterfall(stages))
+        plots.append(waterfall([t for t in result.tracks if t.name in stages]))
     parts = [
         f"<h1>sonocart bench {escape(result.bench)}</h1>",
         _pairs({**result.subject, "measured": result.created, "command": " ".join(result.command)}),
@@ -74,11 +75,13 @@ def _tables(result: Result) -> list[tuple[str, Table]]:
         wall = [_ms(summary.wall[name]) for name in names]
         cpu = "-" if summary.cpu is None else _ms(summary.cpu["mean"])
         rows.append([track, str(summary.samples), *wall, cpu, f"{summary.tail:.2f}"])
-        bounds.append([track, *(_ms(summary.early_stopping[name]) for name in ("p90", "p99", "p99.9"))])
+        if not isinstance(summary.early_stopping["p90"], str):
+            bounds.append([track, *(_ms(summary.early_stopping[name]) for name in ("p90", "p99", "p99.9"))])
     tables: list[tuple[str, Table]] = [
         ("Wall time, ms", (("", "samples", *names, "CPU mean", "p99/p50"), rows)),
-        ("Early stopping, ms (99 % upper bounds)", (("", "p90", "p99", "p99.9"), bounds)),
     ]
+    if bounds:
+        tables.append(("Early stopping, ms (99 % upper bounds)", (("", "p90", "p99", "p99.9"), bounds)))
     if result.comparisons:
         ratios = [
             [f"{c.track} / {c.reference}", c.metric, f"{c.ratio:.3f}", f"{c.low:.3f} to {c.high:.3f}",
@@ -90,6 +93,10 @@ def _tables(result: Result) -> list[tuple[str, Table]]:
     if result.figures:
         figures = [[name, f"{value:g}"] for name, value in result.figures.items()]
         tables.append(("Figures", (("", "value"), figures)))
+    if result.series:
+        by_minute = zip(*result.series.values(), strict=True)
+        minutes = [[str(k + 1), *(f"{value:g}" for value in row)] for k, row in enumerate(by_minute)]
+        tables.append(("Minute by minute", (("minute", *result.series), minutes)))
     conditions = result.conditions
     shares = (conditions.own_share, conditions.others_share, conditions.steal_share)
     machine = [[f"{share:.1%}" for share in shares] + [f"{conditions.memory_peak_mb:.0f}"]]

@@ -101,7 +101,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """One run of one bench.
 
     Attributes:
-        bench: "engine", "pipeline", "glass" or "soak".
+        bench: "engine", "pipeline", "start", "glass" or "soak".
         created: ISO 8601, UTC.
         command: as typed.
         subject: what was measured, in words: bundle, model, engine, source.
@@ -109,6 +109,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         reference: the track that the others of this run are divided by, or None.
         comparisons: those ratios.
         figures: other numbers of this bench, with their units in the names.
+        series: figures minute by minute, of a soak; else empty.
         notes: what a reader must know before he believes the figures.
         summary: by track.
     """
@@ -125,6 +126,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reference: str | None
     comparisons: list[Comparison]
     figures: dict[str, float]
+    series: dict[str, list[float]]
     notes: list[str]
     summary: dict[str, Summary]
     tracks: list[Track]

@@ -54,6 +54,7 @@ def make_result(tmp_path):
             "reference": reference,
             "comparisons": [],
             "figures": {},
+            "series": {},
             "notes": [],
             "summary": {track.name: summarise(track) for track in tracks},
             "tracks": list(tracks),

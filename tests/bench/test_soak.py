@@ -1,0 +1,45 @@
+"""A soak in short minutes: what it records, and how growth is told from noise."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edge.bench.product import Journal
+from edge.bench.soak import slope
+from edge.cli import run
+from tests.clips import tissue, write_clip
+from tests.networks import write_bundle, write_study
+
+
+def test_slope_sees_growth_through_noise_and_outliers():
+    values = 100 + 0.5 * np.arange(30) + np.random.default_rng(0).normal(0, 0.5, 30)
+    values[7] = 900
+    assert slope(values) == pytest.approx(0.5, abs=0.1)
+    assert slope([5.0]) == 0.0
+
+
+def test_journal_forgets_what_was_taken():
+    journal = Journal()
+    for k in range(6):
+        journal.at(k).came = 1
+    for k in (0, 2, 3):
+        journal.at(k).encoded = 2
+    assert len(journal.take_finished()) == 3
+    assert sorted(journal.passages) == [4, 5]
+    assert journal.take_finished() == []
+
+
+def test_each_minute_gives_a_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("edge.bench.soak.MINUTE_SECONDS", 1.0)
+    bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
+    clip = write_clip(tmp_path / "clip.mp4", [tissue(k, 240, 320) for k in range(25)])
+    argv = ["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32"]
+    argv += ["--minutes", "3", "--threads", "1"]
+    assert run([*argv, "--json", "--out", str(tmp_path / "out")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    series = printed["series"]
+    assert {len(values) for values in series.values()} == {3}
+    assert all(value > 0 for value in series["memory, MB"] + series["p99, ms"])
+    assert "memory, MB an hour" in printed["figures"]
+    assert "Minute by minute" in (tmp_path / "out/report.html").read_text()
