@@ -13,7 +13,6 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from calibration.plan import Report, Settings, build_plan
+from calibration.report import read_report
 from edge.atomic import new_file
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, model_file, open_bundle
 from edge.contract.spec import PRECISIONS
@@ -88,7 +88,7 @@ def build(
     precision: str,
     settings: Settings,
     timing_cache: bytes,
-    report: Report,
+    progress: Report,
     cancelled: threading.Event,
 ) -> tuple[Sidecar, bytes]:
     """Build, prove and add an engine to `bundle`.
@@ -98,7 +98,7 @@ def build(
         precision: to compile.
         settings: how.
         timing_cache: of an earlier build here, or empty.
-        report: progress.
+        progress: told the phases and their steps.
         cancelled: set it to give up.
 
     Returns:
@@ -110,14 +110,15 @@ def build(
         InternalError: the build failed, or the golden frames do not hold. The bundle is as it was.
         KeyboardInterrupt: `cancelled` was set.
     """
+    report = read_report(bundle, precision)
     driver = load_driver()
     key = machine_key(bundle, precision, driver)
-    plan = build_plan(bundle.model(precision), settings, timing_cache, report, cancelled)
+    plan = build_plan(bundle.model(precision), settings, timing_cache, progress, cancelled)
     engine = TensorrtEngine(plan.data, bundle.spec, precision, driver)
     try:
         sidecar = Sidecar(
             key=key,
-            calibration_sha256=_calibration(bundle, precision),
+            calibration_sha256=report.calibration_sha256 if report else None,
             golden_difference=check_golden(bundle, engine, precision),
             device_memory=engine.device_memory,
             layers=read_layers(engine.layers()),
@@ -133,14 +134,6 @@ def build(
         },
     )
     return sidecar, plan.timing_cache
-
-
-def _calibration(bundle: Bundle, precision: str) -> str | None:
-    name = f"reports/agreement.{precision}.json"
-    if not bundle.has(name):
-        return None
-    found = json.loads(bundle.read(name)).get("calibration_sha256")
-    return None if found is None else str(found)
 
 
 def _read_cache(path: Path | None) -> bytes:

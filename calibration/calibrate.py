@@ -15,16 +15,12 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from calibration.lower import Request, lower
 from calibration.ranges import METHODS
 from calibration.report import describe, encode_report
+from calibration.track import progress_bars
 from edge.contract.bundle import open_bundle
 from edge.contract.spec import PRECISIONS
 from edge.errors import UsageError
@@ -65,18 +61,7 @@ def main(args: argparse.Namespace) -> int:
     )
     bundle = open_bundle(args.bundle)
     study = read_study(args.frames)
-    with Progress(
-        SpinnerColumn(),
-        *Progress.get_default_columns()[:2],
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-    ) as progress:
-
-        def track(title: str, steps: int) -> Callable[[], None]:
-            task = progress.add_task(title, total=steps)
-            return lambda: progress.advance(task)
-
+    with progress_bars() as track:
         report = lower(bundle, study, request, track)
     print(encode_report(report).decode() if args.json else describe(report))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from calibration.half import halve
 from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors
 from calibration.quantize import for_cpu, for_engine
 from calibration.ranges import amax, collect
+from calibration.track import Track
 from edge.contract.spec import ModelSpec
 from edge.engines.onnx import OnnxEngine
 from edge.errors import DataError
@@ -55,7 +56,7 @@ def quantise(
     keep: Collection[str],
     half: bool,
     threads: int,
-    track: Callable[[str, int], Callable[[], None]],
+    track: Track,
 ) -> Int8:
     """Quantise `model` with the best of `methods`.
 
@@ -67,7 +68,7 @@ def quantise(
         keep: names of layers that stay in higher precision.
         half: the rest of the trunk is FP16 instead of FP32.
         threads: for ONNX Runtime.
-        track: called with a title and a number of steps; gives the function to call after each step.
+        track: for progress bars.
 
     Raises:
         DataError: the network has no layer that INT8 would speed up.

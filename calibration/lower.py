@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from calibration.int8 import Int8, quantise, trial_frames
 from calibration.layers import choose_layers
 from calibration.report import CalibrationReport, encode_report, gate_lines
 from calibration.sensitivity import rank_layers
+from calibration.track import Track
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
 from edge.engines.golden import RISK_TOLERANCE, Outputs, golden_outputs, read_golden_tensors, run_golden
 from edge.engines.onnx import OnnxEngine, reference_engine
@@ -27,9 +28,6 @@ from edge.errors import InternalError
 from edge.study.cases import Case, Study
 from edge.study.images import image_hash
 from edge.study.parts import held_out, read_members, used_in_making
-
-Track = Callable[[str, int], Callable[[], None]]
-"""Called with a title and a number of steps; gives the function to call after each step."""
 
 _NAMED_LAYERS = 3  # of the ranking, in a refusal
 _RANKING_FRAMES = 16

@@ -6,6 +6,8 @@ import msgspec
 
 from calibration.agreement import Agreement
 from calibration.gate import Difference, Gate
+from edge.contract.bundle import Bundle
+from edge.errors import DataError
 
 
 class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,6 +51,21 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
 def encode_report(report: CalibrationReport) -> bytes:
     """Canonical JSON."""
     return msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
+
+
+def read_report(bundle: Bundle, precision: str) -> CalibrationReport | None:
+    """The report of a precision; None where the bundle has none.
+
+    Raises:
+        DataError: it is not one.
+    """
+    name = f"reports/agreement.{precision}.json"
+    if not bundle.has(name):
+        return None
+    try:
+        return msgspec.json.decode(bundle.read(name), type=CalibrationReport)
+    except msgspec.MsgspecError as error:
+        raise DataError(f"'{name}' of bundle {bundle.id} is no agreement report: {error}") from error
 
 
 def describe(report: CalibrationReport) -> str:

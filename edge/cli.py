@@ -43,6 +43,8 @@ VERBS: dict[str, Verb] = {
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
     "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
+    "advise": Verb("calibration.advise", "measure every precision here and name the best", "train"),
+    "passport": Verb("calibration.passport", "write what an engineer files about an engine", "train"),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
     "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
     "dicom": Verb("edge.outputs.dicom.command", "write DICOM objects and send them to a PACS", "dicom"),

@@ -72,7 +72,7 @@ class Gpu:
         monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
         monkeypatch.setitem(sys.modules, "pycuda", package)
         monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-        for module in ("edge.engines.tensorrt", "calibration.build"):
+        for module in ("edge.engines.tensorrt", "calibration.build", "calibration.advise"):
             monkeypatch.setattr(f"{module}.load_driver", lambda: FakeDriver(self))
 
 

@@ -1,0 +1,196 @@
+"""Make, judge and measure every precision that this machine can run, and name the fastest that passes.
+
+Missing precisions are calibrated with the study; where there is a GPU with TensorRT, engines are built too.
+Then all of them run interleaved, one query after the other. FP32 is the reference and always passes.
+
+Examples:
+  sonocart advise runs/bundle --frames studies/phantom
+  sonocart advise runs/bundle --frames studies/phantom --queries 5000 --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from pathlib import Path
+
+import msgspec
+
+from calibration.build import build
+from calibration.latency import measure
+from calibration.lower import Request, lower
+from calibration.plan import Settings
+from calibration.ranges import METHODS
+from calibration.report import CalibrationReport, read_report
+from calibration.track import Track, progress_bars
+from edge.bench.measure import Rule
+from edge.contract.bundle import Bundle, model_file, open_bundle
+from edge.contract.spec import PRECISIONS
+from edge.engines.cuda import load_driver
+from edge.engines.tensorrt_key import machine_key, plan_file
+from edge.errors import InternalError, UnavailableError, UsageError
+from edge.study.cases import Study
+from edge.study.read import read_study
+
+_BUILD = Settings(workspace=1 << 30, optimization_level=3, dla=None)
+_SECONDS_PER_QUERY = 0.01  # of the bench's own rule: 1000 queries and 10 seconds
+
+
+class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One precision on this machine.
+
+    Attributes:
+        precision: of the graph.
+        passes: the clinical gate.
+        verdict: of the gate, in words.
+        engine: that ran it; null where it was refused.
+        p50_ms: median latency of one inference.
+        p99_ms: 99th percentile.
+        bytes: of the ONNX file.
+        joules: energy of one inference by rail or package; empty where the machine has no sensor.
+    """
+
+    precision: str
+    passes: bool
+    verdict: str
+    engine: str | None
+    p50_ms: float | None
+    p99_ms: float | None
+    bytes: int | None
+    joules: dict[str, float]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The verb's arguments."""
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by sonocart export")
+    parser.add_argument(
+        "--frames", type=Path, required=True, metavar="STUDY", help="the study that the model was made with"
+    )
+    parser.add_argument(
+        "--queries", type=int, default=1000, metavar="N", help="of each precision (default 1000)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the table as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the verb."""
+    if args.queries < 1:
+        raise UsageError(f"--queries is {args.queries}, expected 1 or more")
+    bundle = open_bundle(args.bundle)
+    study = read_study(args.frames)
+    rule = Rule(min_queries=args.queries, min_seconds=args.queries * _SECONDS_PER_QUERY)
+    with progress_bars() as track:
+        rows = advise(bundle, study, rule, track)
+    best = fastest(rows)
+    if args.json:
+        print(msgspec.json.format(msgspec.json.encode({"rows": rows, "advice": best.precision})).decode())
+        return 0
+    print(_table(rows))
+    print(f"\nadvice: --precision {best.precision}, {best.p50_ms:.2f} ms on {best.engine}")
+    return 0
+
+
+def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advice]:
+    """Make what is missing, then measure all that pass.
+
+    Args:
+        bundle: with FP32; gains precisions and engines on disk.
+        study: that the model was made with.
+        rule: how long to measure.
+        track: for progress bars.
+    """
+    refused: dict[str, str] = {}
+    for precision in PRECISIONS[1:]:
+        bundle = open_bundle(bundle.path)
+        if read_report(bundle, precision) is None:
+            try:
+                lower(bundle, study, Request(precision, METHODS, (), False), track)
+            except InternalError as error:
+                refused[precision] = str(error)
+    bundle = open_bundle(bundle.path)
+    for precision in bundle.precisions():
+        bundle = _built(bundle, precision, track)
+    running = bundle.precisions()
+    result = measure(bundle, running, rule, track)
+    rows = []
+    for precision in running:
+        energy: dict[str, float] = {}
+        if result.conditions.joules:
+            alone = measure(bundle, [precision], rule, track)
+            energy = {rail: j / len(alone.tracks[0].wall_ms) for rail, j in alone.conditions.joules.items()}
+        wall = result.summary[precision].wall
+        report = read_report(bundle, precision)
+        rows.append(
+            Advice(
+                precision=precision,
+                passes=report is None or report.gate.passes,
+                verdict="reference" if report is None else _verdict(report),
+                engine=result.subject[f"engine {precision}"],
+                p50_ms=wall["p50"],
+                p99_ms=wall["p99"],
+                bytes=bundle.manifest.files[model_file(precision)].bytes,
+                joules=energy,
+            )
+        )
+    for precision, reason in refused.items():
+        rows.append(
+            Advice(
+                precision=precision,
+                passes=False,
+                verdict=f"refused: {reason.splitlines()[0]}",
+                engine=None,
+                p50_ms=None,
+                p99_ms=None,
+                bytes=None,
+                joules={},
+            )
+        )
+    return rows
+
+
+def fastest(rows: list[Advice]) -> Advice:
+    """The passing row with the lowest median; FP32's is always one of them."""
+    timed = [(row.p50_ms, index) for index, row in enumerate(rows) if row.passes and row.p50_ms is not None]
+    return rows[min(timed)[1]]
+
+
+def _built(bundle: Bundle, precision: str, track: Track) -> Bundle:
+    """The bundle with an engine for this machine, where one can be built."""
+    try:
+        key = machine_key(bundle, precision, load_driver())
+    except UnavailableError:
+        return bundle
+    if bundle.has(plan_file(key)):
+        return bundle
+    step = track(f"build {precision}", 1)
+
+    def progress(_phase: str, parent: str | None, done: int, steps: int) -> None:
+        if parent is None and done == steps:
+            step()
+
+    build(bundle, precision, _BUILD, b"", progress, threading.Event())
+    return open_bundle(bundle.path)
+
+
+def _verdict(report: CalibrationReport) -> str:
+    sensitivity, agreement = report.gate.sensitivity, report.agreement
+    word = "passes" if report.gate.passes else "fails"
+    return (
+        f"{word}: sensitivity {sensitivity.value:+.3f} ({sensitivity.low:+.3f} to {sensitivity.high:+.3f}), "
+        f"{agreement.flips} of {agreement.images} flipped"
+    )
+
+
+def _table(rows: list[Advice]) -> str:
+    lines = [f"{'precision':<10} {'p50 ms':>8} {'p99 ms':>8} {'MB':>7}  {'mJ':>7}  clinical gate"]
+    for row in rows:
+        energy = f"{1000 * sum(row.joules.values()):.1f}" if row.joules else "-"
+        lines.append(
+            f"{row.precision:<10} {_number(row.p50_ms):>8} {_number(row.p99_ms):>8} "
+            f"{_number(row.bytes and row.bytes / 1e6):>7}  {energy:>7}  {row.verdict}"
+        )
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,89 @@
+"""The advisor makes, judges and measures every precision, and takes the fastest that passes."""
+
+import json
+
+import pytest
+
+from calibration.advise import Advice, fastest
+from edge.cli import run
+from edge.contract.bundle import open_bundle
+from edge.engines.onnx import reference_engine
+from edge.errors import InternalError, UsageError
+from tests.engines.fake_gpu import Gpu
+from tests.networks import residual_spec
+
+ALL = {"fp32", "fp16", "int8", "int8+fp16"}
+
+
+def row(precision, p50, *, passes=True):
+    return Advice(
+        precision=precision,
+        passes=passes,
+        verdict="",
+        engine=None if p50 is None else "x",
+        p50_ms=p50,
+        p99_ms=p50,
+        bytes=1,
+        joules={},
+    )
+
+
+def test_fastest_of_those_that_pass():
+    rows = [
+        row("fp32", 5.0),
+        row("fp16", 2.0),
+        row("int8", 1.0, passes=False),
+        row("int8+fp16", None, passes=False),
+    ]
+    assert fastest(rows).precision == "fp16"
+
+
+def advise(bundle, study, capsys):
+    assert run(["advise", str(bundle.path), "--frames", str(study), "--queries", "20", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_precision_is_made_judged_and_measured(bundle, study, capsys):
+    found = advise(bundle, study, capsys)
+    assert {r["precision"] for r in found["rows"]} == ALL
+    assert all(r["passes"] and r["p50_ms"] > 0 and "ONNX Runtime" in r["engine"] for r in found["rows"])
+    times = {r["precision"]: r["p50_ms"] for r in found["rows"]}
+    assert times[found["advice"]] == min(times.values())
+    made = open_bundle(bundle.path)
+    assert set(made.precisions()) == ALL
+    again = advise(bundle, study, capsys)
+    assert open_bundle(bundle.path).id == made.id  # nothing is made twice
+    assert len(again["rows"]) == 4
+
+
+def test_refused_precision_stays_in_the_table_and_is_never_advised(bundle, study, capsys, monkeypatch):
+    import calibration.advise as verb
+
+    real = verb.lower
+
+    def only_fp16(bundle, study, request, track):
+        if request.precision != "fp16":
+            raise InternalError("int8 is refused, the bundle was not changed\nfigures")
+        return real(bundle, study, request, track)
+
+    monkeypatch.setattr(verb, "lower", only_fp16)
+    found = advise(bundle, study, capsys)
+    refused = [r for r in found["rows"] if not r["passes"]]
+    assert {r["precision"] for r in refused} == {"int8", "int8+fp16"}
+    assert all("refused" in r["verdict"] and r["p50_ms"] is None for r in refused)
+    assert found["advice"] in ("fp32", "fp16")
+
+
+def test_with_a_gpu_engines_are_built_and_measured(bundle, study, capsys, monkeypatch):
+    reference = reference_engine(bundle, "fp32", threads=1)
+    gpu = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
+    gpu.install(monkeypatch)
+    found = advise(bundle, study, capsys)
+    assert all("TensorRT" in r["engine"] for r in found["rows"])
+    plans = [name for name in open_bundle(bundle.path).names("engines") if name.endswith(".plan")]
+    assert len(plans) == 4
+
+
+def test_no_queries_is_a_usage_error(bundle, study):
+    with pytest.raises(UsageError, match="queries"):
+        run(["advise", str(bundle.path), "--frames", str(study), "--queries", "0"])
