@@ -18,7 +18,7 @@ import msgspec
 
 from calibration.build import build
 from calibration.latency import measure
-from calibration.lower import Request, lower
+from calibration.lower import MIN_SQNR_DB, Request, lower
 from calibration.plan import Settings
 from calibration.ranges import METHODS
 from calibration.report import CalibrationReport, read_report
@@ -104,7 +104,7 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
         bundle = open_bundle(bundle.path)
         if read_report(bundle, precision) is None:
             try:
-                lower(bundle, study, Request(precision, METHODS, (), False), track)
+                lower(bundle, study, Request(precision, METHODS, (), MIN_SQNR_DB, rank_layers=False), track)
             except InternalError as error:
                 refused[precision] = str(error)
     bundle = open_bundle(bundle.path)

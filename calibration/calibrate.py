@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from calibration.lower import Request, lower
+from calibration.lower import MIN_SQNR_DB, Request, lower
 from calibration.ranges import METHODS
 from calibration.report import describe, encode_report
 from calibration.track import progress_bars
@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", nargs="+", default=[], metavar="LAYER", help="layers that stay in higher precision"
     )
     parser.add_argument(
+        "--min-sqnr",
+        type=float,
+        default=MIN_SQNR_DB,
+        metavar="DB",
+        help="keep the most sensitive layers too, until risk and heat map are this close to FP32's; 0 keeps "
+        "none (default %(default)g)",
+    )
+    parser.add_argument(
         "--rank-layers", action="store_true", help="measure each INT8 layer alone, the most sensitive first"
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -57,6 +65,7 @@ def main(args: argparse.Namespace) -> int:
         precision=args.precision,
         methods=METHODS if args.method == "auto" else (args.method,),
         keep=tuple(args.keep),
+        min_sqnr_db=args.min_sqnr,
         rank_layers=args.rank_layers,
     )
     bundle = open_bundle(args.bundle)

@@ -1,29 +1,51 @@
-"""From FP32 to the INT8 graphs: ranges from the calibration set, and the method that loses least."""
+"""From FP32 to the INT8 graphs: the ranges, the method and the layers that lose least."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from calibration.agreement import run_frames, score
 from calibration.audit import require_clean
 from calibration.frames import CalibrationSet
 from calibration.graph import Graph, finish
 from calibration.half import halve
-from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors
+from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors, with_stem
 from calibration.quantize import for_cpu, for_engine
-from calibration.ranges import amax, collect
+from calibration.ranges import amax, clipped, collect
+from calibration.sensitivity import Trial, rank_layers
 from calibration.track import Track
 from edge.contract.spec import ModelSpec
-from edge.engines.onnx import OnnxEngine
 from edge.errors import DataError
 
 TRIAL_FRAMES = 64
 """Calibration frames that the methods are compared on; they differ by decibels, not by tenths."""
+
+RANKING_FRAMES = 16
+"""Calibration frames that single layers are compared on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is left to choose when a network is quantised.
+
+    Attributes:
+        methods: of `ranges.METHODS`; the best of them is taken.
+        keep: names of layers that stay in higher precision in any case.
+        min_sqnr_db: the most sensitive layers are kept too, until risk and heat map have this signal to
+            quantisation noise ratio on calibration frames; at most half of the layers. 0 keeps none.
+        rank_layers: measure each layer alone in any case.
+        half: what is not INT8 in the trunk is FP16 instead of FP32.
+    """
+
+    methods: tuple[str, ...]
+    keep: tuple[str, ...]
+    min_sqnr_db: float
+    rank_layers: bool
+    half: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +54,14 @@ class Int8:
 
     Attributes:
         engine: ONNX file for TensorRT; the one that is judged.
-        cpu: ONNX file of the same ranges for ONNX Runtime's CPU kernels.
+        cpu: ONNX file for ONNX Runtime's CPU kernels. Their unsigned types lose less and a layer in FP32
+            costs them most, so no layer is kept for its sensitivity.
         layers: which run in INT8.
         method: that gave the ranges.
-        trials_db: by method that was tried, the lower of the SQNR of risk and heat map on calibration frames.
-        ranges: largest magnitude that is represented, by tensor.
+        trials_db: by method, the lower SQNR of risk and heat map on calibration frames.
+        sqnr_db: the same of the final graph.
+        ranking_db: the same with one layer in INT8, the most sensitive first; empty where not measured.
+        cpu_method: that gave the ranges of `cpu`.
     """
 
     engine: bytes
@@ -44,29 +69,26 @@ class Int8:
     layers: Layers
     method: str
     trials_db: Mapping[str, float]
-    ranges: Mapping[str, float]
+    sqnr_db: float
+    ranking_db: Mapping[str, float]
+    cpu_method: str
 
 
 def quantise(
     model: onnx.ModelProto,
     spec: ModelSpec,
     frames: CalibrationSet,
-    *,
-    methods: Collection[str],
-    keep: Collection[str],
-    half: bool,
+    choice: Choice,
     threads: int,
     track: Track,
 ) -> Int8:
-    """Quantise `model` with the best of `methods`.
+    """Quantise `model`.
 
     Args:
         model: FP32 with the contract's metadata; not changed.
         spec: the contract that the graph carries.
         frames: the ranges' source.
-        methods: of `METHODS`; with one there is nothing to compare.
-        keep: names of layers that stay in higher precision.
-        half: the rest of the trunk is FP16 instead of FP32.
+        choice: of methods and layers.
         threads: for ONNX Runtime.
         track: for progress bars.
 
@@ -75,38 +97,58 @@ def quantise(
         InternalError: a frame was not consumed, or the graph breaks a rule of `audit`.
     """
     graph = Graph(model)
-    layers = choose_layers(graph, keep)
+    layers = choose_layers(graph, choice.keep)
     if not layers.quantised:
         raise DataError(
             f"no layer of this network can run in INT8 ({len(layers.kept)} stay in FP32: head, fewer than 4 "
             "input channels, or kept by request); use --precision fp16"
         )
-    tensors = tuple(dict.fromkeys([*engine_tensors(graph, layers), *cpu_tensors(graph, layers)[0]]))
+    cpu_layers = with_stem(graph, layers, choice.keep)
+    tensors = tuple(dict.fromkeys([*engine_tensors(graph, layers), *cpu_tensors(graph, cpu_layers)[0]]))
     histograms = collect(model, tensors, frames, threads, track("ranges", frames.count))
-    trials = trial_frames(frames, TRIAL_FRAMES)
-    candidates = {
-        method: {name: amax(histogram, method) for name, histogram in histograms.items()}
-        for method in methods
-    }
-    scores: dict[str, float] = {}
-    if len(candidates) > 1:
-        step = track("methods", len(trials) * (1 + len(candidates)))
-        plain = OnnxEngine(model.SerializeToString(), spec, "fp32", threads=threads)
-        reference = run_frames(plain, trials, step)
-        for method, tried in candidates.items():
-            trial = finish(for_engine(model, layers, tried), model)
-            engine = OnnxEngine(trial, spec, "int8", threads=threads, optimise=False)
-            scores[method] = score(reference, run_frames(engine, trials, step))
-    best = max(scores, key=lambda name: scores[name]) if scores else next(iter(candidates))
-    ranges = candidates[best]
+    tried = trial_frames(frames, TRIAL_FRAMES)
+    step = track("methods", len(tried) * (1 + 2 * len(choice.methods)))
+    trial = Trial(model, spec, tried, threads, step)
+    symmetric, unsigned = {}, {}
+    for method in choice.methods:
+        ranges = {name: amax(histogram, method) for name, histogram in histograms.items()}
+        both = {name: clipped(histogram, ranges[name]) for name, histogram in histograms.items()}
+        symmetric[method] = (trial.score(for_engine(model, layers, ranges), step), ranges)
+        cpu = for_cpu(model, cpu_layers, both)
+        unsigned[method] = (trial.score(cpu, step), cpu)
+    method = max(symmetric, key=lambda name: symmetric[name][0])
+    sqnr_db, ranges = symmetric[method]
+
+    ranking: dict[str, float] = {}
+    if choice.rank_layers or sqnr_db < choice.min_sqnr_db:
+        few = trial_frames(frames, RANKING_FRAMES)
+        step = track("layers", len(few) * (1 + len(layers.quantised)))
+        ranking = rank_layers(Trial(model, spec, few, threads, step), model, layers, ranges, step)
+    kept = list(choice.keep)
+    for name in list(ranking)[: len(ranking) // 2]:
+        if sqnr_db >= choice.min_sqnr_db:
+            break
+        kept.append(name)
+        layers = choose_layers(graph, kept)
+        step = track(f"keeping {name}", len(tried))
+        sqnr_db = trial.score(for_engine(model, layers, ranges), step)
+
     quantised = for_engine(model, layers, ranges)
-    if half:
+    if choice.half:
         quantised = halve(quantised)
     data = finish(quantised, model)
     require_clean(quantised)
-    signed = {name: histogram.signed for name, histogram in histograms.items()}
-    cpu = finish(for_cpu(model, layers, ranges, signed), model)
-    return Int8(data, cpu, layers, best, scores, ranges)
+    best_cpu = max(unsigned, key=lambda name: unsigned[name][0])
+    return Int8(
+        engine=data,
+        cpu=finish(unsigned[best_cpu][1], model),
+        layers=layers,
+        method=method,
+        trials_db={name: score for name, (score, _) in symmetric.items()},
+        sqnr_db=sqnr_db,
+        ranking_db=ranking,
+        cpu_method=best_cpu,
+    )
 
 
 def trial_frames(frames: CalibrationSet, limit: int) -> NDArray[np.uint8]:

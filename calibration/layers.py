@@ -57,6 +57,23 @@ def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
     return Layers(tuple(quantised), tuple(node.name for node in weighted if node.name not in set(quantised)))
 
 
+def with_stem(graph: Graph, layers: Layers, keep: Collection[str]) -> Layers:
+    """`layers` with the learnt first layer on few channels in INT8 too, unless `keep` names it.
+
+    For CPU kernels, which pack no channels: in FP32 it would cost them more than all the rest.
+    """
+    body = body_layers(graph)
+    stem = tuple(
+        node.name
+        for node in graph.nodes
+        if node.name in body
+        and node.name not in keep
+        and _channels(graph, node) < MIN_CHANNELS
+        and _learnt(graph, node)
+    )
+    return Layers(stem + layers.quantised, tuple(name for name in layers.kept if name not in stem))
+
+
 def engine_tensors(graph: Graph, layers: Layers) -> tuple[str, ...]:
     """Tensors that carry Q/DQ for TensorRT: each layer's input, and one input of each residual addition.
 

@@ -16,10 +16,9 @@ from calibration.frames import MAX_FRAMES, CalibrationSet, calibration_set, load
 from calibration.gate import Gate, fit_temperature, judge
 from calibration.graph import Graph, finish, parse
 from calibration.half import halve
-from calibration.int8 import Int8, quantise, trial_frames
+from calibration.int8 import Choice, Int8, quantise
 from calibration.layers import choose_layers
 from calibration.report import CalibrationReport, encode_report, gate_lines
-from calibration.sensitivity import rank_layers
 from calibration.track import Track
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
 from edge.engines.golden import RISK_TOLERANCE, Outputs, golden_outputs, read_golden_tensors, run_golden
@@ -29,8 +28,10 @@ from edge.study.cases import Case, Study
 from edge.study.images import image_hash
 from edge.study.parts import held_out, read_members, used_in_making
 
+MIN_SQNR_DB = 36.0
+"""On calibration frames; one more than the 35 dB that held-out images are to keep."""
+
 _NAMED_LAYERS = 3  # of the ranking, in a refusal
-_RANKING_FRAMES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,14 @@ class Request:
         precision: fp16, int8 or int8+fp16.
         methods: of `ranges.METHODS`, compared where there are several; INT8 only.
         keep: names of layers that stay in higher precision.
+        min_sqnr_db: keep the most sensitive layers until this is reached on calibration frames; INT8 only.
         rank_layers: measure each INT8 layer alone.
     """
 
     precision: str
     methods: tuple[str, ...]
     keep: tuple[str, ...]
+    min_sqnr_db: float
     rank_layers: bool
 
 
@@ -75,34 +78,23 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
     else:
         cases = thin(making, MAX_FRAMES)
         frames = calibration_set(_tensors(bundle, cases, "frames", track), len(cases))
-        int8 = quantise(
-            parse(source),
-            spec,
-            frames,
+        choice = Choice(
             methods=request.methods,
             keep=request.keep,
+            min_sqnr_db=request.min_sqnr_db,
+            rank_layers=request.rank_layers,
             half=request.precision.endswith("+fp16"),
-            threads=threads,
-            track=track,
         )
+        int8 = quantise(parse(source), spec, frames, choice, threads, track)
         engine_file, cpu = int8.engine, int8.cpu
     judged = OnnxEngine(engine_file, spec, request.precision, threads=threads, optimise=False)
     fused = OnnxEngine(cpu, spec, request.precision, threads=threads)
     outputs = _golden(bundle, judged, fused)
 
-    def ranking(always: bool) -> dict[str, float]:
-        if int8 is None or frames is None or not (always or request.rank_layers):
-            return {}
-        few = trial_frames(frames, _RANKING_FRAMES)
-        step = track("layers", len(few) * (1 + len(int8.layers.quantised)))
-        return rank_layers(parse(source), spec, int8.layers, int8.ranges, few, threads, step)
-
     agreement, agreement_cpu, gate = _judge(bundle, making, unseen, judged, fused, track)
     if not gate.passes:
-        worst = list(ranking(always=True))[:_NAMED_LAYERS]
-        advice = f"keep its most sensitive layers: --keep {' '.join(worst)}" if worst else "use fp32"
         raise InternalError(
-            f"{request.precision} is refused, the bundle was not changed; {advice}\n"
+            f"{request.precision} is refused, the bundle was not changed; {_advice(int8)}\n"
             + "\n".join(gate_lines(gate))
         )
     layers = int8.layers if int8 else choose_layers(Graph(parse(source)), request.keep)
@@ -116,9 +108,10 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
         calibration_images=frames.count if frames else 0,
         method=int8.method if int8 else None,
         trials_db=dict(int8.trials_db) if int8 else {},
+        sqnr_db=int8.sqnr_db if int8 else None,
         quantised_layers=list(layers.quantised) if int8 else [],
         kept_layers=list(layers.kept if int8 else layers.quantised + layers.kept),
-        most_sensitive_db=ranking(always=False),
+        ranking_db=dict(int8.ranking_db) if int8 else {},
         gate=gate,
         agreement=agreement,
         agreement_cpu=agreement_cpu,
@@ -133,6 +126,15 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
         files[cpu_file(request.precision)] = NewFile(cpu, name)
     amend_bundle(bundle, files)
     return report
+
+
+def _advice(int8: Int8 | None) -> str:
+    if int8 is None:
+        return "use fp32"
+    left = [name for name in int8.ranking_db if name in int8.layers.quantised]
+    if not left:
+        return "find its most sensitive layers with --rank-layers and leave them out with --keep"
+    return f"keep its most sensitive layers: --keep {' '.join(left[:_NAMED_LAYERS])}"
 
 
 def _half(source: bytes, keep: Sequence[str]) -> bytes:

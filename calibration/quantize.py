@@ -5,7 +5,7 @@ different things:
 
 * `for_engine`: symmetric, signed, zero point 0, one-sided additions. TensorRT's explicit quantisation, and
   the model's meaning: this file is the one that is judged, compiled and signed.
-* `for_cpu`: unsigned where a tensor has no negative values, quantised before and after each layer. ONNX
+* `for_cpu`: unsigned with a zero point, quantised before and after each layer. ONNX
   Runtime's AVX-VNNI kernels; it never leaves the CPU.
 """
 
@@ -51,25 +51,21 @@ def for_engine(model: onnx.ModelProto, layers: Layers, amax: Mapping[str, float]
 
 
 def for_cpu(
-    model: onnx.ModelProto, layers: Layers, amax: Mapping[str, float], signed: Mapping[str, bool]
+    model: onnx.ModelProto, layers: Layers, ranges: Mapping[str, tuple[float, float]]
 ) -> onnx.ModelProto:
     """`model` with UINT8 activations and INT8 weights for CPU kernels.
 
     Args:
         model: FP32; left as it was.
         layers: to be quantised.
-        amax: largest magnitude by tensor, for at least `cpu_tensors`.
-        signed: whether a tensor has negative values.
+        ranges: lowest (0 or less) and highest value by tensor, for at least `cpu_tensors`.
     """
     tensors, shared = cpu_tensors(Graph(model), layers)
     quanta = {}
     for name in tensors:
-        source = shared.get(name, name)
-        quanta[name] = (
-            Quantum(_scale(amax[source], LEVELS), 128, unsigned=True)
-            if signed[source]
-            else Quantum(_scale(amax[source], 255), 0, unsigned=True)
-        )
+        low, high = ranges[shared.get(name, name)]
+        scale = _scale(high - low, 255)
+        quanta[name] = Quantum(scale, round(-low / scale), unsigned=True)
     return _write(model, layers, quanta)
 
 

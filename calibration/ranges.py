@@ -29,14 +29,19 @@ class Histogram:
     Attributes:
         counts: of |value| in `BINS` bins of equal width from 0 to `top`.
         top: upper edge of the last bin; doubles when a larger value comes.
-        largest: |value| seen.
-        signed: True if a negative value was seen.
+        lowest: value seen, or 0.
+        highest: value seen, or 0.
     """
 
     counts: NDArray[np.int64]
     top: float = 0.0
-    largest: float = 0.0
-    signed: bool = False
+    lowest: float = 0.0
+    highest: float = 0.0
+
+    @property
+    def largest(self) -> float:
+        """Magnitude seen."""
+        return max(-self.lowest, self.highest)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count `values`; bins are merged in pairs whenever the range must grow, so nothing is lost."""
@@ -44,8 +49,8 @@ class Histogram:
         largest = float(magnitude.max())
         if not np.isfinite(largest):
             raise InternalError("a calibration frame gives activations that are not finite")
-        self.signed = self.signed or bool((values < 0).any())
-        self.largest = max(self.largest, largest)
+        self.lowest = min(self.lowest, float(values.min()))
+        self.highest = max(self.highest, float(values.max()))
         if self.top == 0.0:
             self.top = largest  # zeros counted so far stay in bin 0, which is right for any range
         while largest > self.top:
@@ -151,6 +156,11 @@ def _entropy(histogram: Histogram) -> float:
 
 def _candidates(histogram: Histogram) -> list[float]:
     return [histogram.largest * 2.0 ** (-4 * step / _STEPS) for step in range(_STEPS + 1)]
+
+
+def clipped(histogram: Histogram, limit: float) -> tuple[float, float]:
+    """The lowest and highest value that occur within magnitude `limit`."""
+    return max(histogram.lowest, -limit), min(histogram.highest, limit)
 
 
 _METHODS: dict[str, Callable[[Histogram], float]] = {

@@ -23,9 +23,10 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         calibration_images: number of its images.
         method: that turned histograms into ranges; null where none was needed.
         trials_db: output SQNR on calibration frames by method.
+        sqnr_db: same, of the graph that was made; null where no range was chosen.
         quantised_layers: by node name, in INT8.
         kept_layers: weighted layers that are not.
-        most_sensitive_db: output SQNR with one layer in INT8, lowest first; empty where it was not asked for.
+        ranking_db: output SQNR with one layer in INT8, lowest first; empty where it was not measured.
         gate: whether the precision may be used.
         agreement: of the graph as written, on held-out images; this is what the precision means.
         agreement_cpu: of this machine's fused kernels; null where there is no graph for them.
@@ -40,9 +41,10 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     calibration_images: int
     method: str | None
     trials_db: dict[str, float]
+    sqnr_db: float | None
     quantised_layers: list[str]
     kept_layers: list[str]
-    most_sensitive_db: dict[str, float]
+    ranking_db: dict[str, float]
     gate: Gate
     agreement: Agreement
     agreement_cpu: Agreement | None
@@ -75,9 +77,12 @@ def describe(report: CalibrationReport) -> str:
     ]
     if report.calibration_sha256 is not None:
         lines.append(f"calibration set {report.calibration_sha256[:12]}, {report.calibration_images} images")
-    if report.method is not None:
+    if report.method is not None and report.sqnr_db is not None:
         tried = ", ".join(f"{name} {value:.1f} dB" for name, value in report.trials_db.items())
-        lines.append(f"ranges by {report.method}" + (f" (tried: {tried})" if tried else ""))
+        lines.append(f"ranges by {report.method} (tried: {tried})")
+        best = report.trials_db[report.method]
+        if report.sqnr_db != best:
+            lines.append(f"sensitive layers kept: {best:.1f} dB became {report.sqnr_db:.1f} dB")
     weighted = len(report.quantised_layers) + len(report.kept_layers)
     lines.append(f"{len(report.quantised_layers)} of {weighted} weighted layers in INT8")
     for agreement in (report.agreement, report.agreement_cpu):

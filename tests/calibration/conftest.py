@@ -4,7 +4,7 @@ import pytest
 
 from calibration.frames import calibration_set, load_tensors
 from calibration.graph import parse
-from calibration.int8 import quantise
+from calibration.int8 import Choice, quantise
 from edge.study.parts import used_in_making
 from edge.study.read import read_study
 from tests.networks import write_bundle, write_study
@@ -30,9 +30,7 @@ def made(tmp_path_factory, study):
         parse(bundle.model("fp32")),
         bundle.spec,
         frames,
-        methods=["max"],
-        keep=[],
-        half=False,
-        threads=1,
-        track=lambda title, steps: lambda: None,
+        Choice(("max",), (), 0.0, rank_layers=False, half=False),
+        1,
+        lambda title, steps: lambda: None,
     )

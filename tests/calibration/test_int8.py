@@ -7,8 +7,8 @@ import pytest
 from onnx import numpy_helper
 
 from calibration.graph import Graph, parse
-from calibration.int8 import quantise
-from calibration.layers import choose_layers, engine_tensors
+from calibration.int8 import Choice, quantise
+from calibration.layers import choose_layers, engine_tensors, with_stem
 from edge.contract.spec import METADATA_KEY, encode_spec
 from edge.engines.onnx import OnnxEngine
 from edge.errors import DataError, UsageError
@@ -109,11 +109,9 @@ def test_best_method_is_taken_and_all_are_reported(made, tensors):
         residual_network(),
         residual_spec(),
         calibration_set(tensors, len(tensors)),
-        methods=["max", "percentile", "mse", "entropy"],
-        keep=[],
-        half=False,
-        threads=1,
-        track=track,
+        Choice(("max", "percentile", "mse", "entropy"), (), 0.0, rank_layers=False, half=False),
+        1,
+        track,
     )
     assert set(found.trials_db) == {"max", "percentile", "mse", "entropy"}
     assert found.trials_db[found.method] == max(found.trials_db.values())
@@ -128,11 +126,9 @@ def test_network_without_a_fit_layer_is_refused(tensors):
             residual_network(),
             residual_spec(),
             calibration_set(tensors, len(tensors)),
-            methods=["max"],
-            keep=TRUNK,
-            half=False,
-            threads=1,
-            track=lambda title, count: lambda: None,
+            Choice(("max",), TRUNK, 0.0, rank_layers=False, half=False),
+            1,
+            lambda title, count: lambda: None,
         )
 
 
@@ -143,3 +139,40 @@ def test_broken_or_external_model_is_told():
     model.graph.initializer[0].data_location = onnx.TensorProto.EXTERNAL
     with pytest.raises(DataError, match="outside the ONNX file"):
         parse(model.SerializeToString())
+
+
+def test_sensitive_layers_are_kept_until_the_graph_is_close_enough(tensors):
+    from calibration.frames import calibration_set
+
+    def made(min_sqnr_db):
+        return quantise(
+            residual_network(),
+            residual_spec(),
+            calibration_set(tensors, len(tensors)),
+            Choice(("max",), (), min_sqnr_db, rank_layers=False, half=False),
+            1,
+            lambda title, count: lambda: None,
+        )
+
+    loose, strict, hopeless = made(0.0), made(34.0), made(100.0)
+    assert loose.layers.quantised == TRUNK
+    assert not loose.ranking_db
+    assert loose.sqnr_db < 34.0 <= strict.sqnr_db
+    left_out = [name for name in TRUNK if name not in strict.layers.quantised]
+    assert left_out
+    assert set(left_out) == set(list(strict.ranking_db)[: len(left_out)])
+    assert len(hopeless.layers.quantised) == len(TRUNK) // 2  # and no further
+
+
+def test_learnt_stem_on_one_channel_runs_in_int8_on_a_cpu_alone():
+    model = residual_network()
+    stem = next(node for node in model.graph.node if node.name == "stem_Conv")
+    weight = next(t for t in model.graph.initializer if t.name == "stem.weight")
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight)[:, :1].copy(), "stem.weight"))
+    stem.input[0] = "unit"
+    graph = Graph(model)
+    layers = choose_layers(graph)
+    assert "stem_Conv" in layers.kept
+    assert with_stem(graph, layers, ()).quantised == ("stem_Conv", *layers.quantised)
+    assert with_stem(graph, layers, ("stem_Conv",)) == layers
+    assert "gradients_Conv" in with_stem(graph, layers, ()).kept

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from calibration.frames import CalibrationSet, calibration_set
-from calibration.ranges import BINS, METHODS, Histogram, amax, collect
+from calibration.ranges import BINS, METHODS, Histogram, amax, clipped, collect
 from edge.errors import InternalError
 from tests.networks import SIZE, residual_network
 
@@ -33,9 +33,11 @@ def test_all_zero_tensor_has_no_range():
     assert {name: amax(h, name) for name in METHODS} == dict.fromkeys(METHODS, 0.0)
 
 
-def test_sign_is_remembered():
-    assert not histogram(np.linspace(0, 1, 50)).signed
-    assert histogram(np.linspace(1, -1, 50)).signed
+def test_both_ends_are_remembered_and_clipped():
+    h = histogram(np.linspace(-0.5, 2, 51))
+    assert (h.lowest, h.highest, h.largest) == (-0.5, 2.0, 2.0)
+    assert clipped(h, 1.0) == (-0.5, 1.0)
+    assert clipped(histogram(np.linspace(1, 3, 51)), 9.0) == (0.0, 3.0)  # 0 is always represented
 
 
 def test_percentile_clips_an_outlier_and_max_does_not():
@@ -77,8 +79,8 @@ def test_every_frame_is_consumed_and_counted():
     found = collect(residual_network(), ["pool", "a2"], data, 1, lambda: steps.append(1))
     assert len(steps) == 5
     assert found["pool"].counts.sum() == 5 * 8 * 16 * 16
-    assert found["a2"].signed
-    assert not found["pool"].signed
+    assert found["a2"].lowest < 0
+    assert found["pool"].lowest == 0
 
 
 def test_a_missing_frame_is_an_error():
