@@ -5,6 +5,7 @@ It stands in for screen, cable and capture card, so that glass-to-glass can be m
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
@@ -76,8 +77,15 @@ class Cable:
         return as_frame(picture, sequence, time.monotonic_ns(), self._slabs)
 
     def close(self) -> None:
-        """Pull the plug: nothing more is shown, and a waiting `read` ends."""
+        """Pull the plug: nothing more is shown, a waiting `read` ends, and both ends are closed."""
         self._closed.set()
+        if self._shower.ident:
+            self._shower.join(timeout=1.0)
+        if self._shower.is_alive():  # it waits at a full pipe, so nobody is reading
+            self._far.close()
+            self._shower.join(timeout=1.0)
+        self._near.close()
+        self._far.close()
 
     def _show(self) -> None:
         """Draw picture after picture with its number, and note when each went into the cable."""
@@ -89,7 +97,7 @@ class Cable:
         context.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"}
         context.gop_size = self._rate
         started = time.monotonic()
-        with self._near:
+        with self._near, contextlib.suppress(BrokenPipeError):
             for number in range(1 << 24):
                 if self._closed.wait(max(0.0, started + number / self._rate - time.monotonic())):
                     return
@@ -99,21 +107,17 @@ class Cable:
                     rows_of(plane)[:, : plane.width] = values
                 picture.pts = number
                 self.shown_ns[number] = time.monotonic_ns()
-                try:
-                    for packet in context.encode(picture):
-                        data = bytes(packet)
-                        self._near.write(_LENGTH.pack(len(data)) + data)
-                except BrokenPipeError:
-                    return
+                for packet in context.encode(picture):
+                    data = bytes(packet)
+                    self._near.write(_LENGTH.pack(len(data)) + data)
 
     def _receive(self) -> Iterator[av.VideoFrame]:
         import av
 
         context = av.CodecContext.create("h264", "r")
         context.thread_type = "SLICE"  # frame threads would hold pictures back
-        with self._far:
-            while data := _packet(self._far):
-                yield from context.decode(av.Packet(data))
+        while data := _packet(self._far):
+            yield from context.decode(av.Packet(data))
 
 
 def open_cable(text: str) -> Cable:
@@ -132,5 +136,5 @@ def open_cable(text: str) -> Cable:
 
 def _packet(stream: BinaryIO) -> bytes:
     """The next packet, or nothing at the end."""
-    header = stream.read(_LENGTH.size)
+    header = b"" if stream.closed else stream.read(_LENGTH.size)
     return stream.read(_LENGTH.unpack(header)[0]) if len(header) == _LENGTH.size else b""

@@ -1,6 +1,7 @@
 """Numbered pictures through the software cable, the product and the recorder, and back."""
 
 import json
+import time
 
 import pytest
 
@@ -33,6 +34,28 @@ def test_cable_carries_every_picture_in_order_soon_after_it_was_shown(cine):
     cable.close()
     with pytest.raises(SourceEnded):
         exhaust(cable)
+
+
+def test_cable_that_nobody_reads_any_more_can_be_closed(cine):
+    cable = Cable(cine, 200)
+    cable.read()
+    deadline = time.monotonic() + 20.0
+    while not cable_is_full(cable):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    cable.close()
+    assert not cable._shower.is_alive()
+    cable.close()
+
+
+def cable_is_full(cable):
+    before = len(cable.shown_ns)
+    time.sleep(0.3)
+    return before > 1 and len(cable.shown_ns) == before
+
+
+def test_cable_that_was_never_used_can_be_closed(cine):
+    Cable(cine, 50).close()
 
 
 def test_only_the_phantom_can_be_numbered():
