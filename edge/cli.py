@@ -31,6 +31,7 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
+    "demo": Verb("export.demo", "all of it on a synthetic study: train, export, INT8, live overlay", "train"),
     "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
     "study": Verb("export.study", "check and split a study", "train"),
     "train": Verb("export.train", "train a classifier on a study", "train"),
@@ -71,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _table() -> str:
-    width = max(len(name) for name in VERBS)
+    width = max(map(len, VERBS))
     return "\n".join(f"  {name:<{width}}  {verb.help}" for name, verb in VERBS.items())
 
 
@@ -101,7 +102,7 @@ def _load(name: str) -> VerbModule:
 def run(argv: Sequence[str]) -> int:
     """Run one verb; user errors are raised as SonocartError."""
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(usage())
+        print(usage(), file=sys.stdout if argv else sys.stderr)
         return 0 if argv else UsageError.exit_code
     if argv[0] in ("-V", "--version"):
         from importlib.metadata import version

@@ -105,16 +105,22 @@ def write_report(path: Path, judged: Judged, prevalence: float | None) -> None:
         "<h2>Beside the published study</h2>",
         _paper(judged),
     ]
+    write_page(path, spec.name, sections)
+
+
+def write_page(path: Path, title: str, sections: Sequence[str]) -> None:
+    """One self-contained HTML file in the style of all reports; it appears whole or not at all."""
     page = (
         "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
-        f'content="width=device-width,initial-scale=1"><title>{escape(spec.name)}</title>'
+        f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body>{''.join(sections)}</body></html>"
     )
     with new_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """An HTML table that scrolls on a narrow screen."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
     return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -140,7 +146,7 @@ def _figures(judged: Judged) -> str:
 
             over = patient_bootstrap([str(patient) for patient in patients], value)
             row.append(f"{over.low:.3f} to {over.high:.3f}")
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _points(judged: Judged) -> str:
@@ -153,7 +159,7 @@ def _points(judged: Judged) -> str:
             [point.name, f"{point.threshold:.3f}", figures["sensitivity"], figures["specificity"], *counts]
         )
     header = ["", "threshold", "sensitivity", "specificity", "found", "missed", "false alarms", "cleared"]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _prevalence(judged: Judged, prevalence: float | None) -> str:
@@ -168,7 +174,7 @@ def _prevalence(judged: Judged, prevalence: float | None) -> str:
         npv = down * (1 - prevalence) / (1 - called) if called < 1 else float("nan")
         rows.append([point.name, f"{ppv:.3f}", f"{npv:.3f}"])
     title = f"<p>Where {prevalence:.1%} of the lesions are malignant, by Bayes' theorem:</p>"
-    return title + _table(["", "PPV", "NPV"], rows)
+    return title + table(["", "PPV", "NPV"], rows)
 
 
 def _subgroups(judged: Judged) -> str:
@@ -196,7 +202,7 @@ def _subgroups(judged: Judged) -> str:
             )
     if not rows:
         return "<p>The study names no sites, scanners or sizes.</p>"
-    return _table(["", "", "n", "AUC", "sensitivity", "specificity"], rows)
+    return table(["", "", "n", "AUC", "sensitivity", "specificity"], rows)
 
 
 def _errors(judged: Judged) -> str:
@@ -233,4 +239,4 @@ def _paper(judged: Judged) -> str:
         "images are not these. AUC, sensitivity and specificity may be read side by side as orders of "
         "magnitude; PPV, NPV and accuracy hang on the share of malignant cases and may not be compared.</p>"
     )
-    return text + _table(["", "published", "this model"], rows)
+    return text + table(["", "published", "this model"], rows)

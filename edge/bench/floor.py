@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge.blit import Sprite, paste
 from edge.contract.frame import Frame
 from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
 from edge.contract.spec import Preprocessing
 from edge.engines.base import Engine
-from edge.outputs.blit import Sprite, paste
 from edge.outputs.planes import as_jfif, encode_planes
 
 STEPS = ("copy", "prepare", "infer", "panel", "jpeg")

@@ -18,11 +18,11 @@ from edge.bench.naive import NaiveLoop
 from edge.bench.product import Product
 from edge.bench.result import SCHEMA, Result, Settings, Track, make_track, now, summarise, version
 from edge.bench.turns import take_turns
+from edge.blit import Sprite, encoding_of, make_sprite
 from edge.contract.bundle import Bundle
 from edge.contract.frame import Frame, PixelFormat
 from edge.engines.base import Engine
 from edge.errors import DataError
-from edge.outputs.blit import Sprite, encoding_of, make_sprite
 from edge.outputs.page.hub import QUALITY
 from edge.outputs.panel import panel_sizes
 from edge.sources.base import Pace

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.blit import Colour, Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.reading import Identity, Reading
-from edge.outputs.blit import Colour, Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
 from edge.outputs.panel import Content, content_of, draw_panel, panel_sizes
 from edge.outputs.place import find_place
 

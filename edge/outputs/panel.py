@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from edge.blit import Colour
 from edge.contract.spec import OperatingPoint
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
-from edge.outputs.blit import Colour
 
 # Okabe and Ito (2008): told apart with any colour vision; shape and words say the same again.
 BACKGROUND: Colour = (14, 18, 22)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from edge.blit import Colour, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame, PixelFormat, Plane
 from edge.contract.roi import Roi
 from edge.errors import UsageError
-from edge.outputs.blit import Colour, encoding_of, fill, make_colour, make_sprite, paste
 from edge.sources.base import FrameSource, SourceInfo
 
 SCHEME = "faults:"

@@ -11,11 +11,11 @@ from edge.bench.naive import NaiveLoop
 from edge.bench.product import Product
 from edge.bench.result import read_result
 from edge.bench.turns import MIN_ROUNDS, take_turns
+from edge.blit import encoding_of, make_sprite
 from edge.cli import run
 from edge.contract.roi import Roi
 from edge.engines.onnx import onnx_engine
 from edge.errors import DataError, UsageError
-from edge.outputs.blit import encoding_of, make_sprite
 from edge.sources.base import Pace
 from edge.sources.video import VideoSource
 from tests.clips import tissue, write_clip

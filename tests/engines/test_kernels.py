@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.blit import encoding_of, make_sprite, paste
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
 from edge.engines.device_frame import TILE, Layout, plan_launch
 from edge.engines.taps import area_taps, linear_taps
 from edge.errors import DataError
-from edge.outputs.blit import encoding_of, make_sprite, paste
 
 pytestmark = pytest.mark.skipif(
     shutil.which("g++") is None, reason="no g++ to compile the kernels for the CPU"

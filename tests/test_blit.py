@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from edge.blit import Encoding, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
-from edge.outputs.blit import Encoding, encoding_of, fill, make_colour, make_sprite, paste
 from edge.outputs.planes import as_i420
 from edge.outputs.recorder import as_picture
 
