@@ -3,12 +3,12 @@
 import cv2
 import numpy as np
 import pytest
-from tests.outputs.test_blit import ENCODINGS, blank
 
 from edge.blit import make_sprite, paste
 from edge.contract.frame import PixelFormat
 from edge.outputs.planes import as_i420, as_jpeg
 from tests.clips import i420
+from tests.test_blit import ENCODINGS, blank
 
 COLOURS = [(230, 159, 0), (86, 180, 233), (255, 255, 255), (0, 0, 0), (128, 128, 128), (200, 20, 30)]
 

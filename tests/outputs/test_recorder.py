@@ -17,7 +17,7 @@ from edge.outputs.recorder import QUEUE, Recorder
 from edge.outputs.writable import require_writable
 from edge.timing import Timing
 from tests.clips import i420, read_clip, tissue
-from tests.outputs.test_blit import ENCODINGS, blank
+from tests.test_blit import ENCODINGS, blank
 
 MS = 1_000_000
 
