@@ -72,7 +72,7 @@ def _training(log: Path) -> str:
     with log.open(encoding="utf-8", newline="") as file:
         epochs = list(csv.DictReader(file))
     number = np.arange(1.0, len(epochs) + 1)
-    chart = Chart("Training", "epoch", "", (1, max(2, len(epochs))), (0, 1))
+    chart = Chart("Training", "epoch", "", (0, max(2, len(epochs))), (0, 1))
     names = (("train_loss", "training loss"), ("validation_loss", "validation loss"))
     for (column, name), colour in zip(
         (*names, ("validation_auc", "validation AUC")), ("#0072b2", "#d55e00", "#009e73"), strict=True
