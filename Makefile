@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SECONDS ?=
+BUNDLE ?= runs/demo/bundle
 
 .PHONY: help venv demo test check bench kernels clean
 
@@ -29,8 +30,11 @@ check: venv ## style, types and the arrows between packages
 test: check ## check, then every test that this machine can run
 	$(BIN)/pytest -n 2
 
-bench: venv ## figures of the demo's bundle, printed and written to runs/bench
-	$(BIN)/sonocart bench --help
+bench: venv ## figures of BUNDLE (default: the demo's), printed and written to runs/bench
+	$(BIN)/sonocart bench engine $(BUNDLE) --interleave fp32,int8
+	$(BIN)/sonocart bench pipeline $(BUNDLE) --source phantom: --against naive
+	$(BIN)/sonocart bench pipeline $(BUNDLE) --source phantom:fps=60 --pace live --seconds 60
+	$(BIN)/sonocart bench glass $(BUNDLE)
 
 kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
 	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[kernels]'
