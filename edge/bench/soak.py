@@ -18,10 +18,12 @@ from edge.bench.result import SCHEMA, Result, Settings, make_track, now, summari
 from edge.bench.statistics import percentile
 from edge.contract.bundle import Bundle
 from edge.engines.base import Engine
+from edge.errors import DataError
 from edge.outputs.page.hub import QUALITY
 from edge.sources.base import FrameSource, Pace
 
 MINUTE_SECONDS = 60.0
+FIRST_SECONDS = 60.0
 KEPT_PER_MINUTE = 500
 """Samples kept in the result; the percentiles of each minute are of all its frames."""
 
@@ -41,6 +43,7 @@ def measure_soak(
     buffers fill and code is loaded.
 
     Raises:
+        DataError: the source gave no picture, or ended.
         SonocartError: the source broke.
     """
     product = Product(bundle, precision, source, open_engine, Pace.LIVE, QUALITY)
@@ -49,6 +52,7 @@ def measure_soak(
     watch = Watch()
     try:
         product.open()
+        _await_first(product, source.info.name)
         for minute in range(minutes):
             begin = time.monotonic()
             dropped, risks = product.capture.frames.dropped, product.examination.risks
@@ -57,16 +61,16 @@ def measure_soak(
                 progress((minute + passed / MINUTE_SECONDS) / minutes)
                 time.sleep(LOOK_SECONDS)
             passages = product.journal.take_finished()
-            if product.ended or not passages:
+            if product.ended:
                 break
-            latencies = np.array([(p.encoded - p.came) / 1e6 for p in passages])
+            latencies = np.array([(p.encoded - p.came) / 1e6 for p in passages] or [0.0])
             kept += [(minute, float(v)) for v in latencies[:: 1 + len(latencies) // KEPT_PER_MINUTE]]
             rows.append(
                 {
                     **_state(passages, latencies),
                     "dropped": float(product.capture.frames.dropped - dropped),
                     "risks a second": round((product.examination.risks - risks) / passed, 2),
-                    "hottest, C": max(watch.celsius.values(), default=float("nan")),
+                    **({"hottest, C": max(watch.celsius.values())} if watch.celsius else {}),
                 }
             )
         failure = product.capture.failure
@@ -74,6 +78,8 @@ def measure_soak(
         product.close()
     if failure is not None:
         raise failure
+    if not rows:
+        raise DataError(f"{source.info.name} ended within the first minute; a file is repeated by itself")
     track = make_track(
         "frame in to frame out",
         [minute for minute, _ in kept],
@@ -108,6 +114,16 @@ def measure_soak(
         summary={track.name: summarise(track)},
         tracks=[track],
     )
+
+
+def _await_first(product: Product, source: str) -> None:
+    deadline = time.monotonic() + FIRST_SECONDS
+    while not product.encoded and not product.ended:
+        if time.monotonic() > deadline:
+            raise DataError(
+                f"{source} has given no picture for {FIRST_SECONDS:g} s; check it with sonocart run"
+            )
+        time.sleep(LOOK_SECONDS)
 
 
 def slope(values: Sequence[float]) -> float:

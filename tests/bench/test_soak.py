@@ -8,6 +8,7 @@ import pytest
 from edge.bench.product import Journal
 from edge.bench.soak import slope
 from edge.cli import run
+from edge.errors import DataError
 from tests.clips import tissue, write_clip
 from tests.networks import write_bundle, write_study
 
@@ -28,6 +29,15 @@ def test_journal_forgets_what_was_taken():
     assert len(journal.take_finished()) == 3
     assert sorted(journal.passages) == [4, 5]
     assert journal.take_finished() == []
+
+
+def test_source_without_pictures_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.bench.soak.FIRST_SECONDS", 0.1)
+    bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
+    clip = write_clip(tmp_path / "clip.mp4", [tissue(1, 240, 320)] * 2)
+    monkeypatch.setattr("edge.sources.video.VideoSource.read", lambda self: self._closed.wait() and None)
+    with pytest.raises(DataError, match="no picture"):
+        run(["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32"])
 
 
 def test_each_minute_gives_a_row(tmp_path, monkeypatch, capsys):
