@@ -4,7 +4,7 @@ BIN := .venv/bin
 SECONDS ?=
 BUNDLE ?= runs/demo/bundle
 
-.PHONY: help venv demo test check bench kernels clean
+.PHONY: help venv demo test test-slow check bench kernels clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -27,8 +27,11 @@ check: venv ## style, types and the arrows between packages
 	$(BIN)/lint-imports
 
 # dciodvfy checks the DICOM objects where it is installed: apt-get install dicom3tools
-test: check ## check, then every test that this machine can run
-	$(BIN)/pytest -n 2
+test: check ## check, then every test that this machine can run in a few minutes
+	$(BIN)/pytest -n 2 -m 'not slow'
+
+test-slow: venv ## the tests that take longer or measure, one after the other
+	$(BIN)/pytest -m slow
 
 bench: venv ## figures of BUNDLE (default: the demo's), printed and written to runs/bench
 	$(BIN)/sonocart bench engine $(BUNDLE) --interleave fp32,int8
