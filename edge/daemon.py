@@ -24,6 +24,7 @@ from pathlib import Path
 
 from edge.contract.bundle import Bundle, open_bundle
 from edge.contract.roi import Roi
+from edge.contract.signing import load_trust
 from edge.contract.spec import PRECISIONS
 from edge.engines.base import Engine
 from edge.engines.worker import EngineWorker
@@ -52,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
     parser.add_argument("--operating-point", metavar="NAME", help="default: the model's own")
     parser.add_argument("--roi", type=Roi.parse, metavar="X,Y,W,H", help="region in pixels; default: found")
+    parser.add_argument(
+        "--trust", type=Path, metavar="FOLDER", help="refuse a bundle that no key in this folder signed"
+    )
     parser.add_argument("--page", metavar="HOST:PORT", help="serve the live picture, on loopback")
     parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record the picture with the overlay")
     parser.add_argument("--log", type=Path, metavar="OUT.jsonl", help="one JSON object a presented frame")
@@ -70,9 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends, the time is over or a signal comes."""
-    if args.record is not None and args.record.exists() and args.record.samefile(args.source):
-        raise UsageError(f"--record {args.record} is the source itself; give another file")
-    bundle = open_bundle(args.bundle)
+    _refuse_overwriting(args)
+    bundle = open_bundle(args.bundle, None if args.trust is None else load_trust(args.trust))
     bundle.model(args.precision)
     point = bundle.spec.point(args.operating_point)
     identity = Identity(bundle.spec.name, bundle.id, args.precision)
@@ -126,10 +129,22 @@ def main(args: argparse.Namespace) -> int:
             stack.callback(signal.signal, number, before)
         capture.start()
         presented = run_loop(parts)
+        if args.log is not None and log.failure is not None:
+            print(f"sonocart: {log.failure}", file=sys.stderr)
     _report(args, presented, parts, recorder)
     if capture.failure is not None:
         raise capture.failure
     return 0
+
+
+def _refuse_overwriting(args: argparse.Namespace) -> None:
+    """An output must be neither the source nor the other output."""
+    source = Path(args.source.rpartition(";")[2])
+    for option, path in (("--record", args.record), ("--log", args.log)):
+        if path is not None and path.exists() and source.exists() and path.samefile(source):
+            raise UsageError(f"{option} {path} is the source itself; give another file")
+    if args.record is not None and args.log is not None and args.record.absolute() == args.log.absolute():
+        raise UsageError(f"--record and --log are the same file, {args.log}; give two")
 
 
 def _seconds(text: str) -> float:

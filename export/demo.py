@@ -26,6 +26,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from edge.atomic import new_file
 from edge.cli import KEYBOARD_INTERRUPT
 from edge.errors import CannotCreateError, SonocartError
 from export.demo_report import write_report
@@ -151,11 +152,15 @@ def prepare(steps: list[Step], out: Path, say: Callable[[str], None]) -> None:
             say(f"[green]✓[/] {number}/{len(steps)} {step.title} [dim](kept)[/]")
             continue
         say(f"\n[bold]{number}/{len(steps)} {step.title}[/]\n[dim]$ {_shown(step.argv)}[/]")
+        # What stands on this step is no longer true, also if the step is cut off.
+        for later in steps[number - 1 :]:
+            done.pop(later.title, None)
+        _record(record, done)
         _remove(step.makes)
         began = time.monotonic()
         run_step(step)
         done[step.title] = key
-        record.write_text(json.dumps(done, indent=2))
+        _record(record, done)
         say(f"[green]✓[/] {step.title} [dim]({time.monotonic() - began:.0f} s)[/]")
 
 
@@ -182,6 +187,7 @@ def main(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CannotCreateError(f"cannot make the folder '{out}': {error.strerror}") from error
     prepare(preparation(out, args.patients, args.seed), out, say)
+    _remove(out / "session.json")  # of an earlier start; it must not stand beside the new recording
     write_report(out)
     step = live(out, args.page, args.seconds)
     say(f"\n[bold]{step.title}[/]\n[dim]$ {_shown(step.argv)}[/]")
@@ -198,6 +204,11 @@ def main(args: argparse.Namespace) -> int:
 
 def _shown(argv: tuple[str, ...]) -> str:
     return shlex.join(("sonocart", *argv))
+
+
+def _record(path: Path, done: dict[str, str]) -> None:
+    with new_file(path) as partial:
+        partial.write_text(json.dumps(done, indent=2), encoding="utf-8")
 
 
 def _remove(path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import csv
+import itertools
 import json
-from collections import Counter
+from collections import Counter, deque
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edge.errors import DataError
 from export.report import table, write_page
 
 REPORT = "report.html"
+PICTURE = 60  # of the recording's frames, when evidence has gathered
 FIGURES = ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv")
 
 
@@ -98,7 +100,7 @@ def _agreement(report: dict[str, Any]) -> str:
 def _session(log: Path) -> str:
     records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     if not records:
-        raise DataError(f"'{log}' is empty: no frame was presented. Run: sonocart demo --fresh")
+        return "<h2>On air</h2><p>It ended before the first frame was presented.</p>"
     seconds = (np.array([r["captured_ns"] for r in records], float) - records[0]["captured_ns"]) / 1e9
     said = np.array([r["risk"] is not None for r in records])
     chart = Chart("Risk on air", "seconds", "risk", (0, max(1.0, float(seconds[-1]))), (0, 1))
@@ -129,14 +131,14 @@ def _stages(session: dict[str, Any]) -> str:
 
 
 def _picture(recording: Path) -> str:
-    """A frame from the middle of the recording."""
+    """The frame two seconds into the recording, or its last."""
+    if recording.stat().st_size == 0:
+        return ""
     with av.open(str(recording)) as container:
-        frames = container.streams.video[0].frames or 0
-        for number, frame in enumerate(container.decode(video=0)):
-            picture = frame
-            if number >= max(frames // 2, 60):
-                break
-    done, jpeg = cv2.imencode(".jpg", picture.to_ndarray(format="bgr24"))
+        pictures = deque(itertools.islice(container.decode(video=0), PICTURE + 1), maxlen=1)
+    if not pictures:
+        return ""
+    done, jpeg = cv2.imencode(".jpg", pictures[0].to_ndarray(format="bgr24"))
     if not done:
         raise DataError(f"no picture can be taken from '{recording}'")
     data = base64.b64encode(jpeg.tobytes()).decode()

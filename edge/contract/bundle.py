@@ -27,7 +27,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.contract.signing import SIGNATURE, Signed, TrustStore, public_bytes, sign_manifest
-from edge.contract.spec import ModelSpec, decode_spec
+from edge.contract.spec import SCHEMA, ModelSpec, decode_spec
 from edge.errors import CannotCreateError, NoInputError, RefusedError
 
 MANIFEST = "manifest.json"
@@ -153,6 +153,8 @@ def open_bundle(path: Path, trust: TrustStore | None = None) -> Bundle:
         manifest = msgspec.json.decode(raw, type=Manifest)
     except msgspec.MsgspecError as error:
         raise RefusedError(f"{path / MANIFEST} is not a manifest: {error}") from error
+    if manifest.schema != SCHEMA:
+        raise RefusedError(f"{path / MANIFEST} has schema {manifest.schema}, this version reads {SCHEMA}")
     _check_listing(path, manifest)
     for name, entry in manifest.files.items():
         _read_entry(path, name, entry)
@@ -202,7 +204,7 @@ def create_bundle(path: Path, files: Mapping[str, NewFile], *, replace: bool = F
         if not _NAME.fullmatch(name):
             raise CannotCreateError(f"'{name}' is no name for a file in a bundle")
     raw = msgspec.json.format(
-        msgspec.json.encode(Manifest(schema=1, files=entries), order="sorted"), indent=2
+        msgspec.json.encode(Manifest(schema=SCHEMA, files=entries), order="sorted"), indent=2
     )
     content = {name: file.data for name, file in files.items()}
     content[MANIFEST] = raw

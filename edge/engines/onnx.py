@@ -39,7 +39,11 @@ class OnnxEngine:
             RefusedError: the graph carries another specification than the bundle.
         """
         import onnxruntime as ort
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
 
+        names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented")
+        own = tuple(getattr(state, name) for name in (*names, "RuntimeException"))
+        self._errors = (*own, RuntimeError, ValueError)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -49,7 +53,7 @@ class OnnxEngine:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except (ort.capi.onnxruntime_pybind11_state.Fail, ValueError, RuntimeError) as error:
+        except self._errors as error:
             raise DataError(
                 f"ONNX Runtime {ort.__version__} cannot load the {precision} graph: {error}"
             ) from error
@@ -58,7 +62,6 @@ class OnnxEngine:
             raise RefusedError("the graph's own specification is not the bundle's; export the bundle again")
         self._input = spec.input.name
         self._shape = spec.input.shape
-        self._errors = (ort.capi.onnxruntime_pybind11_state.Fail, RuntimeError, ValueError)
         self._precision = precision
         self._name = f"ONNX Runtime {ort.__version__}, CPU, {threads} thread{'s' * (threads != 1)}"
 

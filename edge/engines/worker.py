@@ -51,7 +51,8 @@ class _Owner:
         self.name = ""
         self._make = make
         self._timing = timing
-        threading.Thread(target=self._run, name="engine", daemon=True).start()
+        self.thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self.thread.start()
 
     def _run(self) -> None:
         try:
@@ -165,8 +166,12 @@ class EngineWorker:
         return None
 
     def close(self) -> None:
-        """Let the thread end after its present job."""
+        """Let the thread end after its present job; a hanging one is left behind after the deadline.
+
+        A process that ends while a runtime's native code runs may abort, so the job is waited for.
+        """
         self._owner.jobs.close()
+        self._owner.thread.join(timeout=self._deadline_ns / 1e9)
 
     def _replace(self, reason: str) -> None:
         """Abandon the thread, which cannot be killed, and start another; after some times stay off."""

@@ -50,7 +50,11 @@ class Examination:
             self.region = self._chosen if self._chosen.inside(frame.bounds) else None
         else:
             self.region = field if self._wanted == "field" else None
+        silent = self.signal.state in (State.FROZEN, State.STALLED)
         self.signal.frame(frame, self.region or field or frame.bounds, now_ns)
+        if silent and self.signal.state in (State.LIVE, State.STILL):
+            # Freeze, move the probe, go on: what was seen before says nothing of what is seen now.
+            self._forget("the picture has just come back", frame.sequence)
         before = self._gates.closed
         region = field or self.region
         closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else None

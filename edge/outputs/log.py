@@ -60,8 +60,10 @@ class SessionLog:
         """One line. After a failed write, for instance on a full disk, nothing more is written."""
         if self.failure is not None:
             return
+        line = self._encoder.encode(record_of(reading, reading.estimate)) + b"\n"
         try:
-            self._file.write(self._encoder.encode(record_of(reading, reading.estimate)) + b"\n")
+            if self._file.write(line) != len(line):
+                self.failure = "the log has stopped: no space left on device"
         except OSError as error:
             self.failure = f"the log has stopped: {error.strerror}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -84,17 +85,16 @@ class Recorder:
     def close(self) -> None:
         """Write what waits and finish the file."""
         if self._thread.is_alive():
-            self._queue.put(None)
+            with suppress(queue.Full):
+                self._queue.put(None, timeout=30.0)
         self._thread.join(timeout=30.0)
 
     def _run(self) -> None:
-        import av
-
         try:
             self._record()
-        except (av.FFmpegError, OSError) as error:
+        except Exception as error:  # the top of a thread: a recording may fail, the picture goes on
             self.failure = f"the recording has stopped: {getattr(error, 'strerror', None) or error}"
-            logger.error("%s", self.failure)
+            logger.exception("%s", self.failure)
             while self._queue.get() is not None:  # a writer that waits must not wait for ever
                 self.dropped += 1
 

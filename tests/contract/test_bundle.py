@@ -1,5 +1,6 @@
 """A bundle is handed out only while every byte of it is what its manifest says."""
 
+import hashlib
 import os
 
 import pytest
@@ -117,3 +118,12 @@ def test_what_was_derived_from_a_replaced_file_is_not_kept(bundle):
     assert noted.has("golden/fp32.risk.npy")
     amended = amend_bundle(noted, {"model.onnx": NewFile(b"another graph")})
     assert set(amended.manifest.files) == {"model.json", "model.onnx", "reports/note.json"}
+
+
+def test_another_schema_of_the_manifest_is_refused(bundle):
+    manifest = bundle.path / "manifest.json"
+    changed = manifest.read_bytes().replace(b'"schema": 1', b'"schema": 2')
+    manifest.write_bytes(changed)
+    (bundle.path / "manifest.sha256").write_text(hashlib.sha256(changed).hexdigest() + "\n")
+    with pytest.raises(RefusedError, match="schema 2"):
+        open_bundle(bundle.path)

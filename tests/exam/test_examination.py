@@ -9,6 +9,7 @@ from edge.engines.worker import Answer
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.roi import FRAMES
+from edge.exam.signal import State
 from edge.sources.faults import DRAWN
 from tests.clips import i420, tissue
 
@@ -85,3 +86,16 @@ def test_lesion_is_never_found_by_itself():
     assert not examination.analysable
     look(examination, FRAMES, chosen=Roi(100, 60, 80, 80))
     assert examination.analysable
+
+
+def test_what_was_seen_before_a_freeze_says_nothing_of_what_comes_after(examination):
+    examination.take(answer(5))
+    frozen = tissue(5, 240, 320)
+    for sequence in range(6, 26):
+        look(examination, sequence, luma=frozen)
+    assert examination.signal.state is State.FROZEN
+    look(examination, 26)
+    examination.take(answer(26, risk=0.05))
+    said = examination.estimate(26 * 40 * MS, None)
+    assert said.n == 1
+    assert said.risk < 0.2

@@ -144,5 +144,7 @@ class Hub:
 
     async def _publish(self, picture: Picture) -> None:
         async with self._news:
+            if not self._viewers:
+                return  # the last one left while this was encoded; the next must not be shown an old picture
             self._picture = picture
             self._news.notify_all()
