@@ -7,8 +7,8 @@ images are tried; a set of figures is possible if one matrix gives each of them 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,28 @@ def implied_prevalences(figures: dict[str, Reported]) -> dict[str, float]:
     return out
 
 
+def _bounds(figures: dict[str, Reported], name: str) -> tuple[float, float]:
+    """Lowest and highest prevalence that PPV or NPV may mean, as the figures were rounded.
+
+    Each implied prevalence is monotonic in each figure, so the corners of the rounding's box are enough.
+    """
+    box = [figures[key] for key in ("sensitivity", "specificity", name)]
+    found = []
+    for signs in product((-1, 1), repeat=3):
+        corner = {
+            figure.name: replace(
+                figure, value=min(1 - 1e-9, max(1e-9, figure.value + sign * figure.rounding))
+            )
+            for figure, sign in zip(box, signs, strict=True)
+        }
+        found.append(implied_prevalences(corner)[name])
+    return min(found), max(found)
+
+
+def _apart(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[1] < other[0] or other[1] < one[0]
+
+
 def objections(
     figures: Sequence[Reported], auc: Reported | None, n: int | None, parts: Sequence[int], total: int | None
 ) -> list[str]:
@@ -114,7 +136,7 @@ def objections(
                 f"accuracy {accuracy.value:.4g} does not lie between {low} and {high}, their weighted mean"
             )
     prevalences = implied_prevalences(by_name)
-    if {"ppv", "npv"} <= set(prevalences) and abs(prevalences["ppv"] - prevalences["npv"]) > 0.02:
+    if {"ppv", "npv"} <= set(prevalences) and _apart(_bounds(by_name, "ppv"), _bounds(by_name, "npv")):
         found.append(
             f"with this sensitivity and specificity the PPV means that {prevalences['ppv']:.1%} of the "
             f"images were malignant, the NPV that {prevalences['npv']:.1%} were"
