@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
-from edge.errors import SonocartError, UnavailableError, UsageError
+from edge.errors import SonocartError, TransferError, UnavailableError, UsageError
 
 KEYBOARD_INTERRUPT = 130  # 128 + SIGINT, the shell's convention
 
@@ -125,8 +125,19 @@ def run(argv: Sequence[str]) -> int:
     return module.main(parser.parse_args(argv[1:]))
 
 
+def _terminated(*_: object) -> NoReturn:
+    """Unwind on SIGTERM, so that temporary files are removed and worker processes end."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def _drop_stdout() -> None:
+    """Keep the interpreter from flushing to a stdout that cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def entry(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script: maps errors to one line on stderr and a sysexits code."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
@@ -137,6 +148,10 @@ def entry(argv: Sequence[str] | None = None) -> NoReturn:
         print("sonocart: interrupted", file=sys.stderr)
         code = KEYBOARD_INTERRUPT
     except BrokenPipeError:  # `sonocart ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         code = 128 + signal.SIGPIPE
+    except OSError as error:  # a full disk behind stdout, or one that a verb did not expect
+        print(f"sonocart: {error}", file=sys.stderr)
+        _drop_stdout()
+        code = TransferError.exit_code
     sys.exit(code)

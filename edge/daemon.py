@@ -28,7 +28,7 @@ from edge.contract.signing import load_trust
 from edge.contract.spec import PRECISIONS
 from edge.engines.base import Engine
 from edge.engines.worker import EngineWorker
-from edge.errors import UsageError
+from edge.errors import TransferError, UsageError
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity
@@ -96,8 +96,10 @@ def main(args: argparse.Namespace) -> int:
         worker = EngineWorker(partial(_checked_engine, bundle, args.precision), timing)
         stack.callback(worker.close)
         worker.wait_ready()
+        log = None
         if args.log is not None:
-            outputs.append(log := SessionLog(args.log))
+            log = SessionLog(args.log)
+            outputs.append(log)
             stack.callback(log.close)
         recorder = None
         if args.record is not None:
@@ -129,11 +131,16 @@ def main(args: argparse.Namespace) -> int:
             stack.callback(signal.signal, number, before)
         capture.start()
         presented = run_loop(parts)
-        if args.log is not None and log.failure is not None:
-            print(f"sonocart: {log.failure}", file=sys.stderr)
     _report(args, presented, parts, recorder)
+    if not presented:
+        for path in (args.record, args.log):
+            if path is not None and path.stat().st_size == 0:
+                path.unlink()  # nothing came, so nothing is left
     if capture.failure is not None:
         raise capture.failure
+    failures = [output.failure for output in (recorder, log) if output is not None and output.failure]
+    if failures:
+        raise TransferError("; ".join(failures))
     return 0
 
 
@@ -148,9 +155,12 @@ def _refuse_overwriting(args: argparse.Namespace) -> None:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"found '{text}', expected a number of seconds above 0")
     return value
 
 
@@ -189,8 +199,6 @@ def _report(args: argparse.Namespace, presented: int, parts: Parts, recorder: Re
         "recorded": 0 if recorder is None else recorder.written,
         "recording_dropped": 0 if recorder is None else recorder.dropped,
     }
-    if recorder is not None and recorder.failure is not None:
-        print(f"sonocart: {recorder.failure}", file=sys.stderr)
     if args.json:
         times = {name: asdict(stage) for name, stage in stages.items()}
         print(json.dumps({**counts, "engine": parts.worker.engine, "stages": times}))

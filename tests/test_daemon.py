@@ -17,6 +17,7 @@ from edge.errors import (
     DataError,
     NoInputError,
     RefusedError,
+    TransferError,
     UsageError,
 )
 from edge.sources.phantom import parse_options
@@ -173,3 +174,34 @@ def test_synthetic_scanner_is_a_source(bundle, tmp_path):
 def test_synthetic_scanner_names_what_it_does_not_know(text):
     with pytest.raises(UsageError, match="expected"):
         parse_options(text)
+
+
+@pytest.mark.parametrize("option", ["--record", "--log"])
+def test_no_output_overwrites_the_source(bundle, clip, option):
+    before = clip.read_bytes()
+    with pytest.raises(UsageError, match="source itself"):
+        attempt(bundle, clip, option, str(clip))
+    assert clip.read_bytes() == before
+
+
+def test_recording_and_log_are_two_files(bundle, clip, tmp_path):
+    with pytest.raises(UsageError, match="same file"):
+        attempt(bundle, clip, "--record", str(tmp_path / "x"), "--log", str(tmp_path / "x"))
+
+
+def test_damaged_source_that_gives_no_frame_leaves_no_file(bundle, clip, tmp_path):
+    cut = tmp_path / "cut.mp4"
+    data = bytearray(clip.read_bytes())
+    begin = data.index(b"mdat") + 4
+    data[begin : begin + 4000] = bytes(4000)
+    cut.write_bytes(data)
+    record, log = tmp_path / "o.mp4", tmp_path / "o.jsonl"
+    with pytest.raises(DataError):
+        attempt(bundle, cut, "--record", str(record), "--log", str(log), "--pace", "max")
+    assert not log.exists() or log.stat().st_size > 0
+    assert not record.exists() or record.stat().st_size > 0
+
+
+def test_log_that_cannot_be_written_is_said_at_the_end(bundle, clip):
+    with pytest.raises(TransferError, match="log has stopped"):
+        attempt(bundle, clip, "--log", "/dev/full", "--pace", "max")

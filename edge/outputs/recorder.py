@@ -92,9 +92,9 @@ class Recorder:
     def _run(self) -> None:
         try:
             self._record()
-        except Exception as error:  # the top of a thread: a recording may fail, the picture goes on
+        except Exception as error:  # noqa: BLE001 - top of a thread: a recording may fail, the picture goes on
             self.failure = f"the recording has stopped: {getattr(error, 'strerror', None) or error}"
-            logger.exception("%s", self.failure)
+            logger.error("%s", self.failure)
             while self._queue.get() is not None:  # a writer that waits must not wait for ever
                 self.dropped += 1
 
