@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -77,13 +77,42 @@ def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
 
 def fill(frame: Frame, area: Roi, sprite: Sprite) -> None:
     """Fill `area` with the colour of a `sprite` of 2x2 pixels; `area` lies inside on even pixels."""
-    for index, (plane, part) in enumerate(zip(frame.planes, sprite.planes, strict=True)):
-        half = 2 if index else 1
-        target = plane[area.y // half : area.bottom // half, area.x // half : area.right // half]
+    for target, part in zip(_parts(frame, area), sprite.planes, strict=True):
         if sprite.encoding.format is PixelFormat.YUYV:
             target[:, 0::2], target[:, 1::2] = part[0, 0], part[0, 1]
         else:
             target[:] = part[0, 0]
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A copy of a frame's own samples in `area`, which lies on even pixels."""
+
+    area: Roi
+    planes: tuple[Plane, ...]
+
+
+def lift(frame: Frame, area: Roi) -> Patch:
+    """Copy what a frame shows in `area`, before something is drawn there."""
+    return Patch(area, tuple(part.copy() for part in _parts(frame, area)))
+
+
+def restored(frame: Frame, under: tuple[Patch, ...]) -> Frame:
+    """A copy of `frame` with `under` put back, the first patch last: it was lifted first."""
+    clean = replace(frame, planes=tuple(plane.copy() for plane in frame.planes))
+    for patch in reversed(under):
+        for target, part in zip(_parts(clean, patch.area), patch.planes, strict=True):
+            target[:] = part
+    return clean
+
+
+def _parts(frame: Frame, area: Roi) -> list[Plane]:
+    """Views of `area` in each plane; chroma planes of half the size come after the luma."""
+    parts = []
+    for index, plane in enumerate(frame.planes):
+        half = 2 if index else 1
+        parts.append(plane[area.y // half : area.bottom // half, area.x // half : area.right // half])
+    return parts
 
 
 def make_colour(colour: Colour, encoding: Encoding) -> Sprite:

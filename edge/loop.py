@@ -79,7 +79,8 @@ def run_loop(parts: Parts) -> int:
             _analyse(parts, frame, tensor)
             reading = _read(parts, frame, choices, rate)
             with timing.stage("draw"):
-                overlay.draw(frame, reading, examination.finder.lit)
+                under = overlay.draw(frame, reading, examination.finder.lit)
+            reading = replace(reading, under=under, panel=overlay.place)
             with timing.stage("present"):
                 for output in parts.outputs:
                     output.present(frame, reading)

@@ -1,15 +1,29 @@
-"""What the operator has chosen: where to look, at which operating point, and whether the risk is shown."""
+"""What the operator has chosen and noted; any thread may change it, and the loop looks once a picture.
+
+Outputs find the choices in each `Reading` and what was noted in `Desk.events`: a recorder begins when
+`choices.recording` becomes true, and a snapshot, a mark or a grade is an event with a number of its own.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any
 
 import msgspec
 
 from edge.contract.roi import Roi
 from edge.contract.spec import ModelSpec, OperatingPoint
 from edge.errors import DataError, UsageError
+
+GRADES = ("benign", "probably benign", "uncertain", "probably malignant", "malignant")
+"""The five steps of reader studies, from which an ROC curve of the reader can be drawn."""
+
+KEPT_EVENTS = 500
+_LONGEST_MARK = 80  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,29 +34,99 @@ class Choices:
         roi: the lesion or field that the operator has drawn; None looks for the field.
         point: the operating point in use.
         hidden: the risk is computed and logged, but neither drawn nor sent to the page.
+        second_reader: the risk of a case is shown only once the operator has graded it.
+        grade: of the present case, one of `GRADES`; None until it is given.
+        heatmap: the class activation is drawn into the region.
+        place: top left corner of the panel in pixels of the picture; None looks for a place.
+        prevalence: of malignancy in this clinic, 0 to 1; None where it is not known.
+        recording: the operator wants a recording.
     """
 
     roi: Roi | None
     point: OperatingPoint
     hidden: bool = False
+    second_reader: bool = False
+    grade: str | None = None
+    heatmap: bool = False
+    place: tuple[int, int] | None = None
+    prevalence: float | None = None
+    recording: bool = False
+
+    @property
+    def concealed(self) -> str | None:
+        """Why the risk may not be shown to anybody, or None."""
+        if self.second_reader and self.grade is None:
+            return "second reader: grade the lesion first"
+        return "hidden by the operator" if self.hidden else None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth keeping.
+
+    Attributes:
+        number: counts from 1; whoever polls asks for those after the last number seen.
+        utc: wall clock, ISO 8601.
+        at_ns: CLOCK_MONOTONIC, as a frame's `captured_ns`.
+        kind: "state", "choice", "grade", "mark", "snapshot" or "recording".
+        text: in words, without patient text unless the operator typed it.
+    """
+
+    number: int
+    utc: str
+    at_ns: int
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What the recorder tells the operator.
+
+    Attributes:
+        recording: it writes at present.
+        refused: why nothing can be recorded, in words; None where it can.
+        text: a line about the present recording: length, file, room left.
+    """
+
+    recording: bool = False
+    refused: str | None = None
+    text: str = ""
 
 
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change that a viewer asks for; fields that are left out stay as they are."""
+    """A change that an operator asks for; fields that are left out stay as they are.
+
+    `grade` null begins a new case; `mark` and `snapshot` are noted as events. See `Choices` for the others.
+    """
 
     roi: tuple[int, int, int, int] | msgspec.UnsetType | None = msgspec.UNSET
     point: str | msgspec.UnsetType = msgspec.UNSET
     hidden: bool | msgspec.UnsetType = msgspec.UNSET
+    second_reader: bool | msgspec.UnsetType = msgspec.UNSET
+    grade: str | msgspec.UnsetType | None = msgspec.UNSET
+    heatmap: bool | msgspec.UnsetType = msgspec.UNSET
+    place: tuple[int, int] | msgspec.UnsetType | None = msgspec.UNSET
+    prevalence: float | msgspec.UnsetType | None = msgspec.UNSET
+    recording: bool | msgspec.UnsetType = msgspec.UNSET
+    mark: str | msgspec.UnsetType = msgspec.UNSET
+    snapshot: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Desk:
-    """Choices that any thread may change and any thread may read."""
+    """Choices and events that any thread may change and any thread may read."""
 
-    def __init__(self, spec: ModelSpec, choices: Choices):
-        """Begin with `choices`; only operating points of `spec` can be chosen later."""
+    def __init__(self, spec: ModelSpec, choices: Choices, keeping: Keeping | None = None):
+        """Begin with `choices`; only operating points of `spec` can be chosen later.
+
+        `keeping` is replaced by the recorder whenever it has something to tell; without one nothing records.
+        """
+        self.keeping = keeping or Keeping(refused="nothing records here: start sonocart run with --record")
         self._spec = spec
         self._lock = threading.Lock()
         self._choices = choices
+        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._number = 0
 
     @property
     def choices(self) -> Choices:
@@ -54,6 +138,16 @@ class Desk:
         """What can be chosen."""
         return self._spec.operating_points
 
+    def note(self, kind: str, text: str) -> Event:
+        """Keep an event of now; the oldest of more than `KEPT_EVENTS` is forgotten."""
+        with self._lock:
+            return self._note(kind, text)
+
+    def events(self, after: int = 0) -> tuple[Event, ...]:
+        """Those with a number above `after`, oldest first."""
+        with self._lock:
+            return tuple(event for event in self._events if event.number > after)
+
     def follow(self, message: str | bytes, bounds: Roi) -> None:
         """Carry out an order in JSON, as a whole or not at all.
 
@@ -62,22 +156,54 @@ class Desk:
             bounds: of the picture that the order speaks of.
 
         Raises:
-            UsageError: not an order, or a region outside the picture.
+            UsageError: not an order, a region outside the picture, or a recording that is refused.
             DataError: an operating point that the model does not have, or a region that is none.
         """
         try:
             order = msgspec.json.decode(message, type=Order)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(f"not understood: {error}") from error
         with self._lock:
-            choices = self._choices
-            if not isinstance(order.roi, msgspec.UnsetType):
-                choices = replace(choices, roi=_inside(order.roi, bounds))
-            if not isinstance(order.point, msgspec.UnsetType):
-                choices = replace(choices, point=self._spec.point(order.point))
-            if not isinstance(order.hidden, msgspec.UnsetType):
-                choices = replace(choices, hidden=order.hidden)
-            self._choices = choices
+            changes = self._changes(order, bounds)
+            mark = "" if isinstance(order.mark, msgspec.UnsetType) else _plain(order.mark)
+            self._choices = replace(self._choices, **changes)
+            for name, value in changes.items():
+                kind = {"grade": "grade", "recording": "recording"}.get(name, "choice")
+                self._note(kind, f"{name.replace('_', ' ')}: {_worded(value)}")
+            if mark:
+                self._note("mark", mark)
+            if order.snapshot is True:
+                self._note("snapshot", "asked for by the operator")
+
+    def _changes(self, order: Order, bounds: Roi) -> dict[str, Any]:
+        """What differs from the present choices, checked."""
+        wanted: dict[str, Any] = {}
+        for name in Choices.__slots__:
+            value = getattr(order, name)
+            if isinstance(value, msgspec.UnsetType):
+                continue
+            if name == "roi":
+                value = _inside(order.roi, bounds)  # type: ignore[arg-type]
+            elif name == "point":
+                value = self._spec.point(value)
+            elif name == "grade" and value is not None and value not in GRADES:
+                raise UsageError(f"'{value}' is no grade; expected one of: {', '.join(GRADES)}")
+            elif name == "prevalence" and value is not None and not 0.0 < value < 1.0:
+                raise UsageError(f"prevalence is {value}, expected between 0 and 1")
+            elif name == "place" and value is not None:
+                value = _within(value, bounds)
+            elif name == "recording" and value and self.keeping.refused is not None:
+                raise UsageError(self.keeping.refused)
+            if value != getattr(self._choices, name) or name == "grade":
+                wanted[name] = value
+        return wanted
+
+    def _note(self, kind: str, text: str) -> Event:
+        self._number += 1
+        utc = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        event = Event(self._number, utc, time.monotonic_ns(), kind, text)
+        self._events.append(event)
+        return event
 
 
 def _inside(box: tuple[int, int, int, int] | None, bounds: Roi) -> Roi | None:
@@ -90,3 +216,28 @@ def _inside(box: tuple[int, int, int, int] | None, bounds: Roi) -> Roi | None:
             "pixels and be 16 pixels or more each way"
         )
     return roi
+
+
+def _within(place: tuple[int, int], bounds: Roi) -> tuple[int, int]:
+    x, y = place
+    if not (0 <= x < bounds.width and 0 <= y < bounds.height):
+        raise DataError(f"place {x},{y} lies outside the picture of {bounds.width}x{bounds.height} pixels")
+    return x, y
+
+
+def _plain(text: str) -> str:
+    """One printable line; what a file, a log or a terminal could take for more is left out."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    if not 0 < len(line) <= _LONGEST_MARK:
+        raise UsageError(f"a mark has 1 to {_LONGEST_MARK} printable characters, found {len(line)}")
+    return line
+
+
+def _worded(value: object) -> str:
+    if isinstance(value, OperatingPoint):
+        return value.name
+    if isinstance(value, Roi):
+        return f"{value.width}x{value.height} at {value.x},{value.y}"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else str(value)

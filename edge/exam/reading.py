@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as field_
 
+from edge.blit import Patch
 from edge.contract.roi import Roi
 from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
@@ -34,6 +36,8 @@ class Reading:
         field: the ultrasound field; None until it is found.
         region: the part that the network looks at; None while there is none.
         choices: of the operator, as of this picture.
+        under: what the overlay has covered, so that `edge.blit.restored` gives the source's own picture.
+        panel: where the overlay's panel is; None before it is drawn.
     """
 
     sequence: int
@@ -46,8 +50,11 @@ class Reading:
     field: Roi | None
     region: Roi | None
     choices: Choices
+    under: tuple[Patch, ...] = field_(default=(), compare=False)
+    panel: Roi | None = None
 
     @property
     def shown(self) -> RiskEstimate | NoEstimate:
-        """What may be shown: the estimate, unless the operator has hidden it."""
-        return NoEstimate("hidden by the operator") if self.choices.hidden else self.estimate
+        """What may be shown: the estimate, unless the operator has hidden it or has to grade first."""
+        reason = self.choices.concealed
+        return self.estimate if reason is None else NoEstimate(reason)

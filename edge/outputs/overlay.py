@@ -5,7 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.blit import Colour, Encoding, Sprite, encoding_of, fill, make_colour, make_sprite, paste
+from edge.blit import (
+    Colour,
+    Encoding,
+    Patch,
+    Sprite,
+    encoding_of,
+    fill,
+    lift,
+    make_colour,
+    make_sprite,
+    paste,
+)
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.reading import Identity, Reading
@@ -28,34 +39,47 @@ class Overlay:
         self._identity = identity
         self._content: Content | None = None
         self._rendered_ns = 0
-        self._placed_for: tuple[Roi, Roi | None, Encoding] | None = None
+        self._placed_for: tuple[Roi, Roi | None, Encoding, tuple[int, int] | None] | None = None
         self._place = Roi(0, 0, 2, 2)
         self._panel: Sprite | None = None
         self._line: Sprite | None = None
 
-    def draw(self, frame: Frame, reading: Reading, lit: NDArray[np.uint8]) -> None:
+    def draw(self, frame: Frame, reading: Reading, lit: NDArray[np.uint8]) -> tuple[Patch, ...]:
         """Write panel and corners over `frame`'s own pixels.
 
         Args:
             frame: whose planes may be written to.
             reading: of this frame.
             lit: uint8 small picture of the screen, read only when the panel has to be placed.
+
+        Returns:
+            What was covered, copied, in the order of drawing.
         """
         encoding = encoding_of(frame)
         anatomy = reading.field or reading.region
-        wanted = (frame.bounds, anatomy, encoding)
+        wanted = (frame.bounds, anatomy, encoding, reading.choices.place)
         if wanted != self._placed_for:
             sizes = panel_sizes(frame.width, frame.height)
-            _, self._place = find_place(sizes, frame.bounds, anatomy, lit)
+            if reading.choices.place is None:
+                _, self._place = find_place(sizes, frame.bounds, anatomy, lit)
+            else:
+                self._place = _moved(sizes[0], reading.choices.place, frame.bounds)
             self._line = make_colour(CORNER, encoding)
             self._placed_for, self._panel = wanted, None
         self._refresh(content_of(reading), reading.captured_ns, frame.height, encoding)
         assert self._panel is not None
         assert self._line is not None
-        if reading.region is not None:
-            for stroke in corners(reading.region, frame.height):
-                fill(frame, stroke, self._line)
+        strokes = [] if reading.region is None else corners(reading.region, frame.height)
+        under = tuple(lift(frame, area) for area in (*strokes, self._place))
+        for stroke in strokes:
+            fill(frame, stroke, self._line)
         paste(frame, self._panel, self._place.x, self._place.y)
+        return under
+
+    @property
+    def place(self) -> Roi:
+        """Of the panel, in pixels of the last picture."""
+        return self._place
 
     def _refresh(self, content: Content, now_ns: int, height: int, encoding: Encoding) -> None:
         """Render again if the content differs, at once where more than figures has changed."""
@@ -69,6 +93,13 @@ class Overlay:
         size = (self._place.width, self._place.height)
         self._panel = make_sprite(draw_panel(content, self._identity, size, height), encoding)
         self._content, self._rendered_ns = content, now_ns
+
+
+def _moved(size: tuple[int, int], place: tuple[int, int], bounds: Roi) -> Roi:
+    """The panel where the operator wants it, on even pixels and wholly inside the picture."""
+    width, height = size
+    x, y = min(place[0], bounds.width - width), min(place[1], bounds.height - height)
+    return Roi(max(0, x) & ~1, max(0, y) & ~1, width, height)
 
 
 def _meaning(content: Content) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
 from edge.errors import SonocartError
-from edge.exam.desk import Choices, Desk
+from edge.exam.desk import Choices, Desk, Keeping
 from tests.fakes import spec
 
 BOUNDS = Roi(0, 0, 640, 480)
@@ -39,6 +39,13 @@ def test_orders_change_what_they_name_and_nothing_else(desk):
         '{"hidden": true, "point": "brave"}',
         '{"hidden": 1}',
         '{"unknown": 1}',
+        '{"grade": "perhaps"}',
+        '{"prevalence": 0}',
+        '{"prevalence": 1.5}',
+        '{"place": [640, 0]}',
+        '{"mark": " "}',
+        '{"mark": "%s"}' % ("x" * 200),
+        '{"mark": "ok", "grade": "no"}',
         "[]",
         "next?",
         "",
@@ -51,6 +58,35 @@ def test_wrong_order_is_an_error_and_changes_nothing(desk, order):
     with pytest.raises(SonocartError):
         desk.follow(order, BOUNDS)
     assert desk.choices is before
+
+
+def test_second_reader_conceals_the_risk_until_the_case_is_graded(desk):
+    desk.follow('{"second_reader": true}', BOUNDS)
+    assert "grade" in desk.choices.concealed
+    desk.follow('{"grade": "uncertain"}', BOUNDS)
+    assert desk.choices.concealed is None
+    desk.follow('{"grade": null}', BOUNDS)
+    assert desk.choices.concealed is not None
+    assert [event.text for event in desk.events() if event.kind == "grade"] == [
+        "grade: uncertain",
+        "grade: none",
+    ]
+
+
+def test_what_was_done_is_noted_once_and_can_be_polled(desk):
+    desk.follow('{"mark": "needle in", "heatmap": true}', BOUNDS)
+    desk.follow('{"snapshot": true}', BOUNDS)
+    kinds = [event.kind for event in desk.events()]
+    assert kinds == ["choice", "mark", "snapshot"]
+    assert [event.number for event in desk.events(2)] == [3]
+
+
+def test_recording_is_refused_where_nothing_records(desk):
+    with pytest.raises(SonocartError, match="--record"):
+        desk.follow('{"recording": true}', BOUNDS)
+    desk.keeping = Keeping()
+    desk.follow('{"recording": true}', BOUNDS)
+    assert desk.choices.recording
 
 
 @given(st.text(max_size=60) | st.binary(max_size=60))

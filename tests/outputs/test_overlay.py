@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from edge.blit import restored
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
 from edge.exam.desk import Choices
@@ -182,3 +183,21 @@ def test_field_drawn_anew_moves_the_panel():
     overlay.draw(black(), reading(field=Roi(0, 0, 340, 480)), LIT)
     assert left.right <= 300
     assert overlay._place.x >= 340
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (1080, 1920)])
+def test_what_is_under_the_overlay_can_be_put_back(shape):
+    clean = i420(np.random.default_rng(1).integers(0, 255, shape, np.uint8))
+    frame = i420(clean.planes[0].copy())
+    under = Overlay(IDENTITY).draw(frame, reading(), LIT)
+    assert (frame.planes[0] != clean.planes[0]).any()
+    for plane, own in zip(restored(frame, under).planes, clean.planes, strict=True):
+        assert np.array_equal(plane, own)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (101, 33), (639, 479)])
+def test_panel_goes_where_the_operator_wants_it_and_stays_inside(place):
+    overlay = Overlay(IDENTITY)
+    overlay.draw(black(), reading(place=place), LIT)
+    assert overlay.place.inside(Roi(0, 0, 640, 480))
+    assert abs(overlay.place.x - min(place[0], 640 - overlay.place.width)) <= 1
