@@ -4,9 +4,13 @@ Examples:
   sonocart run bundle --source phantom: --page 127.0.0.1:8080
   sonocart run bundle --source clip.mp4 --loop --precision int8 --page 127.0.0.1:8080
   sonocart run bundle --source clip.mp4 --pace max --record overlay.mp4 --log session.jsonl --json
+  sonocart run --config cart.toml --page 127.0.0.1:9000
 
 The picture passes whatever becomes of the network; a risk that may not be trusted is withheld and says why.
 Ctrl-C or SIGTERM ends the run and leaves a playable recording.
+
+Without BUNDLE the settings are those of /etc/sonocart/sonocart.toml; options replace what a file says.
+SIGHUP reads the file again. `sonocart config example` shows all settings, `config check` a file's faults.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -25,7 +30,6 @@ from pathlib import Path
 from edge.contract.bundle import Bundle, open_bundle
 from edge.contract.roi import Roi
 from edge.contract.signing import load_trust
-from edge.contract.spec import PRECISIONS
 from edge.engines.base import Engine
 from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UsageError
@@ -36,6 +40,10 @@ from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
 from edge.outputs.recorder import Recorder
 from edge.outputs.writable import require_writable
+from edge.service.config import SYSTEM_FILE, read_settings
+from edge.service.fields import add_options, overrides
+from edge.service.reload import Reload
+from edge.settings import Settings
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
@@ -44,72 +52,72 @@ from edge.timing import Timing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by sonocart export")
     parser.add_argument(
-        "--source",
-        required=True,
-        help="a video file, or phantom: for the synthetic scanner; with faults:SCRIPT; in front",
+        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="folder made by sonocart export"
     )
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
-    parser.add_argument("--operating-point", metavar="NAME", help="default: the model's own")
-    parser.add_argument("--roi", type=Roi.parse, metavar="X,Y,W,H", help="region in pixels; default: found")
     parser.add_argument(
-        "--trust", type=Path, metavar="FOLDER", help="refuse a bundle that no key in this folder signed"
+        "--config", type=Path, metavar="FILE", help="TOML; default without BUNDLE: " + f"{SYSTEM_FILE}"
     )
-    parser.add_argument("--page", metavar="HOST:PORT", help="serve the live picture, on loopback")
-    parser.add_argument("--record", type=Path, metavar="OUT.mp4", help="record the picture with the overlay")
-    parser.add_argument("--log", type=Path, metavar="OUT.jsonl", help="one JSON object a presented frame")
-    parser.add_argument("--seconds", type=_seconds, metavar="N", help="end after N seconds of video")
-    parser.add_argument("--loop", action="store_true", help="begin a file again at its end")
-    parser.add_argument(
-        "--pace",
-        type=Pace,
-        choices=list(Pace),
-        default=Pace.LIVE,
-        metavar="{live,max}",
-        help="live: as a scanner, newest frame only; max: every frame, as fast as possible (default live)",
-    )
+    add_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summary with all stage times as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Run until the source ends, the time is over or a signal comes."""
-    _refuse_overwriting(args)
-    bundle = open_bundle(args.bundle, None if args.trust is None else load_trust(args.trust))
-    bundle.model(args.precision)
-    point = bundle.spec.point(args.operating_point)
-    identity = Identity(bundle.spec.name, bundle.id, args.precision)
-    desk = Desk(bundle.spec, Choices(args.roi, point))
+    file = SYSTEM_FILE if args.config is None and args.bundle is None else args.config
+    given = overrides(args) | ({} if args.bundle is None else {"model.bundle": args.bundle})
+    read = partial(read_settings, file, given)
+    reload = Reload(read, read())
+    settings = reload.settings
+    source_address, bundle_path = settings.source.address, settings.model.bundle
+    if source_address is None or bundle_path is None:
+        missing = "BUNDLE" if bundle_path is None else "--source"
+        raise UsageError(f"no {missing} is given, nor set in a configuration. Run: sonocart run --help")
+    video, log_path, pace = settings.recording.video, settings.recording.log, settings.source.pace
+    _refuse_overwriting(source_address, video, log_path)
+    trust = settings.model.trust
+    bundle = open_bundle(bundle_path, None if trust is None else load_trust(trust))
+    precision = settings.model.precision
+    bundle.model(precision)
+    identity = Identity(bundle.spec.name, bundle.id, precision)
+    point = bundle.spec.point(settings.model.operating_point)
+    desk = Desk(bundle.spec, Choices(_roi(settings), point))
+    reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))
+    reload.on(
+        "model.operating_point",
+        lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
+    )
     timing, stop = Timing(), threading.Event()
     with ExitStack() as stack:
-        for path, what in ((args.record, "recording"), (args.log, "log")):
+        for path, what in ((video, "recording"), (log_path, "log")):
             if path is not None:
                 require_writable(path, what)
         outputs: list[Output] = []
-        if args.page is not None:
-            outputs.append(_start_page(args.page, identity, desk, timing, stack))
-        source = open_source(args.source, pace=args.pace, repeat=args.loop)
+        if settings.page.address is not None:
+            outputs.append(_start_page(settings.page.address, identity, desk, timing, stack))
+        source = open_source(source_address, pace=pace, repeat=settings.source.loop)
         stack.callback(source.close)
-        bounds = Roi(0, 0, source.info.width, source.info.height)
-        if args.roi is not None and not args.roi.inside(bounds):
+        roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)
+        if roi is not None and not roi.inside(bounds):
             raise UsageError(f"--roi leaves the picture of {bounds.width}x{bounds.height} pixels")
-        worker = EngineWorker(partial(_checked_engine, bundle, args.precision), timing)
+        worker = EngineWorker(partial(_checked_engine, bundle, precision), timing)
         stack.callback(worker.close)
         worker.wait_ready()
         log = None
-        if args.log is not None:
-            log = SessionLog(args.log)
+        if log_path is not None:
+            log = SessionLog(log_path)
             outputs.append(log)
             stack.callback(log.close)
         recorder = None
-        if args.record is not None:
-            recorder = Recorder(args.record, source.info.rate, timing, wait=args.pace is Pace.MAX)
+        if video is not None:
+            recorder = Recorder(video, source.info.rate, timing, wait=pace is Pace.MAX)
             outputs.append(recorder)
             stack.callback(recorder.close)
-        capture = Capture(source, args.pace, timing, limit_s=args.seconds)
+        seconds = settings.limits.seconds
+        capture = Capture(source, pace, timing, limit_s=seconds)
         stack.callback(capture.close)
-        if args.seconds is not None and args.pace is Pace.LIVE:  # also where no frame ever comes
-            timer = threading.Timer(args.seconds + 0.5, stop.set)
+        if seconds is not None and pace is Pace.LIVE:  # also where no frame ever comes
+            timer = threading.Timer(seconds + 0.5, stop.set)
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
@@ -123,17 +131,19 @@ def main(args: argparse.Namespace) -> int:
             desk,
             tuple(outputs),
             timing,
-            args.pace,
+            pace,
             stop,
         )
+        reload.start()
+        stack.callback(reload.close)
+        _handle(signal.SIGHUP, reload.ask, stack)
         for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, lambda *_: stop.set())
-            stack.callback(signal.signal, number, before)
+            _handle(number, stop.set, stack)
         capture.start()
         presented = run_loop(parts)
-    _report(args, presented, parts, recorder)
+    _report(args.json, presented, parts, recorder)
     if not presented:
-        for path in (args.record, args.log):
+        for path in (video, log_path):
             if path is not None and path.stat().st_size == 0:
                 path.unlink()  # nothing came, so nothing is left
     if capture.failure is not None:
@@ -144,24 +154,24 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_overwriting(args: argparse.Namespace) -> None:
+def _roi(settings: Settings) -> Roi | None:
+    return None if settings.model.roi is None else Roi(*settings.model.roi)
+
+
+def _handle(number: signal.Signals, action: Callable[[], None], stack: ExitStack) -> None:
+    """Let a signal do `action` until `stack` is closed."""
+    before = signal.signal(number, lambda *_: action())
+    stack.callback(signal.signal, number, before)
+
+
+def _refuse_overwriting(source_address: str, video: Path | None, log: Path | None) -> None:
     """An output must be neither the source nor the other output."""
-    source = Path(args.source.rpartition(";")[2])
-    for option, path in (("--record", args.record), ("--log", args.log)):
+    source = Path(source_address.rpartition(";")[2])
+    for option, path in (("--record", video), ("--log", log)):
         if path is not None and path.exists() and source.exists() and path.samefile(source):
             raise UsageError(f"{option} {path} is the source itself; give another file")
-    if args.record is not None and args.log is not None and args.record.absolute() == args.log.absolute():
-        raise UsageError(f"--record and --log are the same file, {args.log}; give two")
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"found '{text}', expected a number of seconds above 0")
-    return value
+    if video is not None and log is not None and video.absolute() == log.absolute():
+        raise UsageError(f"--record and --log are the same file, {log}; give two")
 
 
 def _start_page(address: str, identity: Identity, desk: Desk, timing: Timing, stack: ExitStack) -> Output:
@@ -188,7 +198,7 @@ def _checked_engine(bundle: Bundle, precision: str) -> Engine:
     return engine
 
 
-def _report(args: argparse.Namespace, presented: int, parts: Parts, recorder: Recorder | None) -> None:
+def _report(as_json: bool, presented: int, parts: Parts, recorder: Recorder | None) -> None:
     stages = parts.timing.summary()
     counts = {
         "captured": parts.capture.count,
@@ -199,7 +209,7 @@ def _report(args: argparse.Namespace, presented: int, parts: Parts, recorder: Re
         "recorded": 0 if recorder is None else recorder.written,
         "recording_dropped": 0 if recorder is None else recorder.dropped,
     }
-    if args.json:
+    if as_json:
         times = {name: asdict(stage) for name, stage in stages.items()}
         print(json.dumps({**counts, "engine": parts.worker.engine, "stages": times}))
         return

@@ -148,6 +148,12 @@ class Desk:
         with self._lock:
             return tuple(event for event in self._events if event.number > after)
 
+    def choose(self, **changes: Any) -> None:
+        """Put fields of `Choices` in force that are known to be sound: a changed configuration's."""
+        with self._lock:
+            self._choices = replace(self._choices, **changes)
+            self._note("choice", f"changed by the configuration: {', '.join(changes)}")
+
     def follow(self, message: str | bytes, bounds: Roi) -> None:
         """Carry out an order in JSON, as a whole or not at all.
 

@@ -1,0 +1,116 @@
+"""Everything that `sonocart run` can be told, by a TOML file or on the command line.
+
+To add a setting, add one line to its section below:
+
+    quality: Annotated[Percent, says("JPEG quality of the page", option="--page-quality", metavar="N")] = 80
+
+That alone gives the key `quality` in the file, checked by its type, the option `--page-quality` on the
+command line (none without `option`), its line in `sonocart config example`, and `settings.page.quality` in
+`edge/daemon.py`. The type does the checking: `Annotated[int, Meta(ge=1, le=100)]`, a Literal, an Enum, a
+Path (which starts from the file's folder). A new section is one more struct here and one more line in
+`Settings`. A setting needs a restart to change unless the daemon registers how to change it live:
+`reload.on("page.quality", lambda new: ...)`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edge.sources.base import Pace
+
+Seconds = Annotated[float, Meta(gt=0, lt=1e6)]
+Pixels = Annotated[int, Meta(ge=0)]
+Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
+
+
+def says(text: str, *, option: str | None = None, metavar: str | None = None) -> Meta:
+    """What a setting means, and its option on the command line if it has one."""
+    return Meta(description=text, extra={"option": option, "metavar": metavar})
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. Every setting has a default; None means that it is not set."""
+
+
+class SourceSettings(Section, frozen=True):
+    """Where the picture comes from."""
+
+    address: Annotated[
+        str | None,
+        says(
+            "a video file, or phantom: for the synthetic scanner; with faults:SCRIPT; in front",
+            option="--source",
+            metavar="SOURCE",
+        ),
+    ] = None
+    loop: Annotated[bool, says("begin a file again at its end", option="--loop")] = False
+    pace: Annotated[
+        Pace,
+        says(
+            "live: as a scanner, newest frame only; max: every frame, as fast as possible",
+            option="--pace",
+            metavar="{live,max}",
+        ),
+    ] = Pace.LIVE
+
+
+class ModelSettings(Section, frozen=True):
+    """Which model looks at it, and where."""
+
+    bundle: Annotated[Path | None, says("folder made by sonocart export")] = None
+    precision: Annotated[
+        Precision, says("of the network", option="--precision", metavar="{fp32,fp16,int8,int8+fp16}")
+    ] = "fp32"
+    operating_point: Annotated[
+        str | None, says("name of one of the model's own", option="--operating-point", metavar="NAME")
+    ] = None
+    roi: Annotated[
+        tuple[Pixels, Pixels, Pixels, Pixels] | None,
+        says("region in pixels; default: found", option="--roi", metavar="X,Y,W,H"),
+    ] = None
+    trust: Annotated[
+        Path | None,
+        says("refuse a bundle that no key in this folder signed", option="--trust", metavar="FOLDER"),
+    ] = None
+
+
+class PageSettings(Section, frozen=True):
+    """The live picture in a browser."""
+
+    address: Annotated[
+        str | None, says("serve the live picture, on loopback", option="--page", metavar="HOST:PORT")
+    ] = None
+
+
+class RecordingSettings(Section, frozen=True):
+    """What is kept of a session."""
+
+    video: Annotated[
+        Path | None,
+        says("record the picture with the overlay", option="--record", metavar="OUT.mp4"),
+    ] = None
+    log: Annotated[
+        Path | None, says("one JSON object a presented frame", option="--log", metavar="OUT.jsonl")
+    ] = None
+
+
+class LimitSettings(Section, frozen=True):
+    """How much of anything."""
+
+    seconds: Annotated[
+        Seconds | None, says("end after so many seconds of video", option="--seconds", metavar="N")
+    ] = None
+
+
+class Settings(Section, frozen=True):
+    """The whole of it: what the file says, with what the command line says in its place."""
+
+    source: SourceSettings = SourceSettings()
+    model: ModelSettings = ModelSettings()
+    page: PageSettings = PageSettings()
+    recording: RecordingSettings = RecordingSettings()
+    limits: LimitSettings = LimitSettings()
