@@ -1,7 +1,8 @@
 """Make, judge and measure every precision that this machine can run, and name the fastest that passes.
 
 Missing precisions are calibrated with the study; where there is a GPU with TensorRT, engines are built too.
-Then all of them run interleaved, one query after the other. FP32 is the reference and always passes.
+Then all of them run interleaved, one query after the other. FP32 is the reference and always passes. A
+precision on which the study has too few malignant cases to tell is measured, but never advised.
 
 Examples:
   sonocart advise runs/bundle --frames studies/phantom
@@ -21,10 +22,11 @@ from calibration.latency import measure
 from calibration.lower import MIN_SQNR_DB, Request, lower
 from calibration.plan import Settings
 from calibration.ranges import METHODS
-from calibration.report import CalibrationReport, read_report
+from calibration.report import CalibrationReport, describe_losses, read_report
 from calibration.track import Track, progress_bars
 from edge.bench.measure import Rule
 from edge.contract.bundle import Bundle, model_file, open_bundle
+from edge.contract.qualification import Verdict
 from edge.contract.spec import PRECISIONS
 from edge.engines.cuda import load_driver
 from edge.engines.tensorrt_key import machine_key, plan_file
@@ -123,7 +125,7 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
         rows.append(
             Advice(
                 precision=precision,
-                passes=report is None or report.gate.passes,
+                passes=report is None or report.gate.verdict is Verdict.PASSES,
                 verdict="reference" if report is None else _verdict(report),
                 engine=result.subject[f"engine {precision}"],
                 p50_ms=wall["p50"],
@@ -173,11 +175,11 @@ def _built(bundle: Bundle, precision: str, track: Track) -> Bundle:
 
 
 def _verdict(report: CalibrationReport) -> str:
-    sensitivity, agreement = report.gate.sensitivity, report.agreement
-    word = "passes" if report.gate.passes else "fails"
+    point = report.gate.weakest
+    sensitivity = point.sensitivity
     return (
-        f"{word}: sensitivity {sensitivity.value:+.3f} ({sensitivity.low:+.3f} to {sensitivity.high:+.3f}), "
-        f"{agreement.flips} of {agreement.images} flipped"
+        f"{point.verdict.value}: sensitivity {sensitivity.value:+.3f} ({sensitivity.low:+.3f} to "
+        f"{sensitivity.high:+.3f}) at '{point.name}', calls lost {describe_losses(point)}"
     )
 
 

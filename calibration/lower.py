@@ -21,6 +21,7 @@ from calibration.layers import choose_layers
 from calibration.report import CalibrationReport, encode_report, gate_lines
 from calibration.track import Track
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
+from edge.contract.qualification import Verdict, report_file
 from edge.engines.golden import RISK_TOLERANCE, Outputs, golden_outputs, read_golden_tensors, run_golden
 from edge.engines.onnx import OnnxEngine, reference_engine
 from edge.errors import InternalError
@@ -92,7 +93,7 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
     outputs = _golden(bundle, judged, fused)
 
     agreement, agreement_cpu, gate = _judge(bundle, making, unseen, judged, fused, track)
-    if not gate.passes:
+    if gate.verdict is Verdict.FAILS:
         raise InternalError(
             f"{request.precision} is refused, the bundle was not changed; {_advice(int8)}\n"
             + "\n".join(gate_lines(gate))
@@ -119,7 +120,7 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
     name = model_file(request.precision)
     files = {
         name: NewFile(engine_file, model_file("fp32")),
-        f"reports/agreement.{request.precision}.json": NewFile(encode_report(report), name),
+        report_file(request.precision): NewFile(encode_report(report), name),
         **golden_outputs(request.precision, outputs),
     }
     if int8:
@@ -192,7 +193,7 @@ def _judge(
         lowered.risk,
         truth,
         groups,
-        threshold,
+        spec.operating_points,
         -spec.sensitivity_margin,
         (temperatures[0], temperatures[1]),
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from calibration.report import describe_losses
+from edge.contract.qualification import Verdict
 from edge.engines.tensorrt_layers import count_precisions
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ body{font:13px/1.4 system-ui,sans-serif;max-width:56rem;margin:1.5rem auto;paddi
 h1{font-size:1.4rem;margin-bottom:.2rem} h2{font-size:1rem;margin:1.2rem 0 .3rem}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
 th,td{padding:.15rem .5rem;text-align:left;border-bottom:1px solid #ddd;vertical-align:top}
-code{font-size:11px;word-break:break-all} .fails{color:#b00020;font-weight:600}
+code{font-size:11px;word-break:break-all} .open{color:#b00020;font-weight:600}
 footer{margin-top:2rem;color:#555}
 @media print{body{margin:0;max-width:none}}
 """
@@ -77,16 +79,22 @@ def _gate(passport: Passport) -> str:
     rows = [
         [
             precision,
-            "passes" if report.gate.passes else "FAILS",
-            _interval(report.gate.sensitivity),
-            _interval(report.gate.specificity),
+            f"{point.name}, {point.threshold:.3f}",
+            point.verdict.value,
+            _interval(point.sensitivity),
+            _interval(point.specificity),
+            describe_losses(point),
+            f"{point.flips} of {report.agreement.images}",
             _interval(report.gate.auc),
-            f"{report.agreement.flips} of {report.agreement.images}",
             f"{report.gate.temperature:.3f} ({report.gate.temperature_fp32:.3f})",
         ]
         for precision, report in passport.precisions.items()
+        for point in report.gate.points
     ]
-    header = ("", "verdict", "sensitivity", "specificity", "AUC", "flipped", "temperature (FP32)")
+    header = (
+        *("", "operating point", "verdict", "sensitivity", "specificity", "calls lost", "flipped"),
+        *("AUC", "temperature (FP32)"),
+    )
     return _table(header, rows)
 
 
@@ -147,4 +155,4 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _cell(cell: str) -> str:
     if isinstance(cell, _Code):
         return f"<td><code>{escape(cell)}</code></td>"
-    return f'<td class="fails">{cell}</td>' if cell == "FAILS" else f"<td>{escape(cell)}</td>"
+    return f'<td class="open">{cell}</td>' if cell == Verdict.TOO_FEW.value else f"<td>{escape(cell)}</td>"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from calibration.agreement import Agreement
-from calibration.gate import Difference, Gate
+from calibration.gate import Difference, Gate, PointGate
 from edge.contract.bundle import Bundle
+from edge.contract.qualification import Verdict, report_file
 from edge.errors import DataError
 
 
@@ -61,7 +62,7 @@ def read_report(bundle: Bundle, precision: str) -> CalibrationReport | None:
     Raises:
         DataError: it is not one.
     """
-    name = f"reports/agreement.{precision}.json"
+    name = report_file(precision)
     if not bundle.has(name):
         return None
     try:
@@ -93,14 +94,31 @@ def describe(report: CalibrationReport) -> str:
 
 def gate_lines(gate: Gate) -> list[str]:
     """The verdict with its figures."""
-    word = "passes" if gate.passes else "FAILS"
-    return [
-        f"clinical gate {word}: 95 % intervals by {gate.resamples} paired resamples of {gate.groups} groups",
-        f"  sensitivity      {_interval(gate.sensitivity)}, lower bound must be above {gate.limit:+.3f}",
-        f"  specificity      {_interval(gate.specificity)}",
+    lines = [
+        f"clinical gate: {gate.verdict.value.upper()}; 95 % intervals by {gate.resamples} paired resamples "
+        f"of {gate.groups} groups",
         f"  AUC              {_interval(gate.auc)}",
         f"  temperature      refitted {gate.temperature:.3f}, FP32 {gate.temperature_fp32:.3f}",
     ]
+    for point in gate.points:
+        lines += [
+            f"  at '{point.name}' ({point.threshold:.3f}): {point.verdict.value}, {point.flips} flipped",
+            f"    sensitivity    {_interval(point.sensitivity)}, lower bound must be above {gate.limit:+.3f}",
+            f"    specificity    {_interval(point.specificity)}",
+            f"    calls lost     {describe_losses(point)}",
+        ]
+    return lines
+
+
+def describe_losses(point: PointGate) -> str:
+    """The exact bound in words, and how many cases would do where these do not."""
+    text = (
+        f"by {point.lost_groups} of {point.malignant_groups} malignant groups, at most "
+        f"{100 * point.worst_loss:.1f} % (exact)"
+    )
+    if point.verdict is Verdict.TOO_FEW:
+        text += f"; {point.needed_groups} malignant groups are needed to tell"
+    return text
 
 
 def _interval(figure: Difference) -> str:

@@ -6,7 +6,8 @@ Examples:
   sonocart run bundle --source clip.mp4 --pace max --record overlay.mp4 --log session.jsonl --json
   sonocart run --config cart.toml --page 127.0.0.1:9000
 
-The picture passes whatever becomes of the network; a risk that may not be trusted is withheld and says why.
+The picture passes whatever becomes of the network; a risk that may not be trusted is withheld and says why. A
+precision that was judged on too few malignant cases runs, and the picture says so beside the model's name.
 Ctrl-C or SIGTERM ends the run and leaves a playable recording.
 
 Without BUNDLE the settings are those of /etc/sonocart/sonocart.toml; options replace what a file says.
@@ -28,6 +29,7 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.bundle import Bundle, open_bundle
+from edge.contract.qualification import report_file, shown_precision
 from edge.contract.roi import Roi
 from edge.contract.signing import load_trust
 from edge.engines.base import Engine
@@ -79,7 +81,10 @@ def main(args: argparse.Namespace) -> int:
     bundle = open_bundle(bundle_path, None if trust is None else load_trust(trust))
     precision = settings.model.precision
     bundle.model(precision)
-    identity = Identity(bundle.spec.name, bundle.id, precision)
+    shown = shown_precision(bundle, precision)
+    if shown != precision:
+        print(f"sonocart: {shown}: see {report_file(precision)} in the bundle", file=sys.stderr)
+    identity = Identity(bundle.spec.name, bundle.id, shown)
     point = bundle.spec.point(settings.model.operating_point)
     desk = Desk(bundle.spec, Choices(_roi(settings), point))
     reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))

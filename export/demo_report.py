@@ -90,6 +90,7 @@ def _agreement(report: dict[str, Any]) -> str:
         ("decisions flipped", told["flips"]),
         ("largest difference of risk", f"{told['max_difference']:.4f}"),
         ("mean difference of risk", f"{told['mean_difference']:.4f}"),
+        ("clinical gate", report["gate"]["verdict"]),
         ("calibration images", report["calibration_images"]),
         ("method", report["method"]),
         ("ONNX file, INT8 to FP32", f"{report['bytes'] / report['fp32_bytes']:.2f}"),

@@ -46,9 +46,11 @@ def advise(bundle, study, capsys):
 def test_every_precision_is_made_judged_and_measured(bundle, study, capsys):
     found = advise(bundle, study, capsys)
     assert {r["precision"] for r in found["rows"]} == ALL
-    assert all(r["passes"] and r["p50_ms"] > 0 and "ONNX Runtime" in r["engine"] for r in found["rows"])
-    times = {r["precision"]: r["p50_ms"] for r in found["rows"]}
-    assert times[found["advice"]] == min(times.values())
+    assert all(r["p50_ms"] > 0 and "ONNX Runtime" in r["engine"] for r in found["rows"])
+    # Four malignant images show nothing, so FP32 is advised however fast the others are.
+    assert {r["precision"] for r in found["rows"] if r["passes"]} == {"fp32"}
+    assert found["advice"] == "fp32"
+    assert all("too few" in r["verdict"] for r in found["rows"] if r["precision"] != "fp32")
     made = open_bundle(bundle.path)
     assert set(made.precisions()) == ALL
     again = advise(bundle, study, capsys)
@@ -69,8 +71,10 @@ def test_refused_precision_stays_in_the_table_and_is_never_advised(bundle, study
     monkeypatch.setattr(verb, "lower", only_fp16)
     found = advise(bundle, study, capsys)
     refused = [r for r in found["rows"] if not r["passes"]]
-    assert {r["precision"] for r in refused} == {"int8", "int8+fp16"}
-    assert all("refused" in r["verdict"] and r["p50_ms"] is None for r in refused)
+    assert {r["precision"] for r in refused} == {"fp16", "int8", "int8+fp16"}
+    assert all(
+        ("refused" in r["verdict"]) == (r["precision"] != "fp16") == (r["p50_ms"] is None) for r in refused
+    )
     assert found["advice"] in ("fp32", "fp16")
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from edge.cli import run
-from edge.contract.bundle import open_bundle
+from edge.contract.bundle import NewFile, amend_bundle, open_bundle
 from edge.contract.preprocess import tensor_hash
+from edge.contract.qualification import Verdict, read_verdict, shown_precision
 from edge.engines.golden import check_golden
 from edge.engines.onnx import onnx_engine, reference_engine
 from edge.errors import DataError, InternalError, UsageError
@@ -106,7 +107,7 @@ def test_half_precisions_are_made_and_judged(bundle, study, capsys, precision, s
     made = open_bundle(bundle.path)
     assert made.precisions() == ["fp32", precision]
     assert printed["bytes"] < size * printed["fp32_bytes"]
-    assert printed["gate"]["passes"]
+    assert printed["gate"]["verdict"] == "too few to tell"  # four malignant images
     assert (printed["calibration_sha256"] is None) == (precision == "fp16")
     for engine in (onnx_engine(made, precision, threads=1), reference_engine(made, precision, threads=1)):
         assert check_golden(made, engine, precision) < 0.01
@@ -116,10 +117,27 @@ def test_failed_gate_leaves_the_bundle_and_names_sensitive_layers(bundle, study,
     import calibration.lower as verb
 
     real = verb.judge
-    monkeypatch.setattr(verb, "judge", lambda *a: msgspec.structs.replace(real(*a), passes=False))
-    with pytest.raises(InternalError, match=r"(?s)--keep \w+_Conv \w+_Conv \w+_Conv.*gate FAILS"):
+    monkeypatch.setattr(verb, "judge", lambda *a: msgspec.structs.replace(real(*a), verdict=Verdict.FAILS))
+    with pytest.raises(InternalError, match=r"(?s)--keep \w+_Conv \w+_Conv \w+_Conv.*gate: FAILS"):
         calibrate(bundle, study, "--method", "max", "--rank-layers", "--min-sqnr", "0")
     assert open_bundle(bundle.path).id == bundle.id
+
+
+def test_too_few_cases_do_not_refuse_a_precision_but_are_told_wherever_it_runs(bundle, study, capsys):
+    calibrate(bundle, study, "--method", "max")
+    out = capsys.readouterr().out
+    assert "TOO FEW TO TELL" in out
+    assert "72 malignant groups are needed to tell" in out
+    made = open_bundle(bundle.path)
+    assert read_verdict(made, "int8") is Verdict.TOO_FEW
+    assert shown_precision(made, "int8") == "int8 (gate: too few to tell)"
+    assert shown_precision(made, "fp32") == "fp32"
+
+
+def test_a_graph_without_a_verdict_does_not_run(bundle):
+    unjudged = amend_bundle(bundle, {"model.int8.onnx": NewFile(bundle.model("fp32"), "model.onnx")})
+    with pytest.raises(DataError, match="calibrate it again"):
+        shown_precision(unjudged, "int8")
 
 
 def test_ranking_covers_each_int8_layer_lowest_first(bundle, study, capsys):

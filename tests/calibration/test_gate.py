@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from calibration.gate import fit_temperature, judge
+from calibration.gate import fit_temperature, judge, needed, upper_bound
+from edge.contract.qualification import Verdict
+from edge.contract.spec import OperatingPoint
 
 
 def sample(images=200, seed=0):
@@ -13,17 +15,54 @@ def sample(images=200, seed=0):
     return risk, malignant, [f"p{i // 2}" for i in range(images)]
 
 
-def run(reference, risk, malignant, groups, limit=-0.05):
-    return judge(reference, risk, malignant, groups, 0.5, limit, (1.0, 1.0))
+BALANCED = OperatingPoint(name="balanced", threshold=0.5)
+
+
+def run(reference, risk, malignant, groups, limit=-0.05, points=(BALANCED,)):
+    return judge(reference, risk, malignant, groups, points, limit, (1.0, 1.0))
 
 
 def test_equal_risks_pass_with_no_difference():
     risk, malignant, groups = sample()
     gate = run(risk, risk, malignant, groups)
-    assert gate.passes
-    for figure in (gate.sensitivity, gate.specificity, gate.auc):
+    (point,) = gate.points
+    assert gate.verdict is Verdict.PASSES
+    for figure in (point.sensitivity, point.specificity, gate.auc):
         assert (figure.value, figure.low, figure.high) == (0, 0, 0)
-    assert gate.groups == 100
+    assert (gate.groups, point.malignant_groups, point.lost_groups, point.flips) == (100, 100, 0, 0)
+
+
+def test_nothing_lost_by_few_patients_is_too_few_to_tell_and_says_how_many_are_needed():
+    """The bootstrap of equal decisions is a point, however few there are: an exact bound is not."""
+    risk, malignant, groups = sample(images=40)
+    gate = run(risk, risk, malignant, groups)
+    (point,) = gate.points
+    assert gate.verdict is Verdict.TOO_FEW
+    assert point.worst_loss == pytest.approx(1 - 0.025 ** (1 / 20))
+    assert point.needed_groups == 72
+    enough = sample(images=144)
+    assert run(enough[0], *enough).verdict is Verdict.PASSES
+
+
+def test_the_exact_bound_is_clopper_and_pearsons():
+    assert upper_bound(0, 72) == pytest.approx(1 - 0.025 ** (1 / 72))
+    assert upper_bound(3, 100) == pytest.approx(0.0852, abs=1e-4)  # their table
+    assert upper_bound(5, 5) == 1.0
+    assert needed(0, 10, 0.05) == 72
+    assert upper_bound(2, needed(2, 10, 0.05)) < 0.05 <= upper_bound(2, needed(2, 10, 0.05) - 1)
+
+
+def test_every_operating_point_is_judged_and_the_worst_decides():
+    risk, malignant, groups = sample()
+    worse = risk.copy()
+    between = malignant & (risk > 0.5) & (risk < 0.7)
+    worse[between] -= 0.15  # crosses 0.7 nowhere, 0.5 for some
+    points = (OperatingPoint(name="specific", threshold=0.7), BALANCED)
+    gate = run(risk, worse, malignant, groups, points=points)
+    assert [point.verdict for point in gate.points] == [Verdict.PASSES, Verdict.FAILS]
+    assert gate.verdict is Verdict.FAILS
+    assert gate.weakest.name == "balanced"
+    assert gate.points[0].flips == 0 < gate.points[1].flips
 
 
 def test_lost_sensitivity_fails_and_is_measured():
@@ -31,10 +70,11 @@ def test_lost_sensitivity_fails_and_is_measured():
     worse = risk - np.where(malignant, 0.1, 0.0).astype(np.float32)
     gate = run(risk, worse, malignant, groups)
     lost = np.mean(risk[malignant] >= 0.5) - np.mean(worse[malignant] >= 0.5)
-    assert gate.sensitivity.value == pytest.approx(-lost)
-    assert gate.sensitivity.low < -lost < gate.sensitivity.high
-    assert gate.specificity.value == 0
-    assert not gate.passes
+    (point,) = gate.points
+    assert point.sensitivity.value == pytest.approx(-lost)
+    assert point.sensitivity.low < -lost < point.sensitivity.high
+    assert point.specificity.value == 0
+    assert gate.verdict is Verdict.FAILS
 
 
 def test_the_bound_decides_and_not_the_value():
@@ -44,10 +84,12 @@ def test_the_bound_decides_and_not_the_value():
     called = np.flatnonzero(malignant & (risk >= 0.5))[:4]
     worse[called] = 0.4
     gate = run(risk, worse, malignant, groups)
-    assert gate.sensitivity.value == pytest.approx(-0.04)
-    assert gate.sensitivity.low < -0.05
-    assert not gate.passes
-    assert run(risk, worse, malignant, groups, limit=-0.2).passes
+    (point,) = gate.points
+    assert point.sensitivity.value == pytest.approx(-0.04)
+    assert point.sensitivity.low < -0.05
+    assert point.lost_groups == 4
+    assert gate.verdict is Verdict.FAILS
+    assert run(risk, worse, malignant, groups, limit=-0.2).verdict is Verdict.PASSES
 
 
 def test_auc_difference_is_the_rank_statistics():
@@ -68,7 +110,8 @@ def test_images_of_a_patient_are_drawn_together():
     worse[np.flatnonzero(malignant & (risk >= 0.5))[:10]] = 0.4
     alone = run(risk, worse, malignant, [str(i) for i in range(len(risk))])
     few = run(risk, worse, malignant, [str(i // 20) for i in range(len(risk))])
-    assert few.sensitivity.low < alone.sensitivity.low
+    assert few.points[0].sensitivity.low < alone.points[0].sensitivity.low
+    assert (few.points[0].malignant_groups, alone.points[0].malignant_groups) == (10, 100)
 
 
 def test_temperature_is_recovered():

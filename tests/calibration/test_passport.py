@@ -27,7 +27,12 @@ def test_passport_holds_hashes_gate_and_latency(qualified, tmp_path, capsys):
     assert found["environment"]["packages"]["onnxruntime"]
     assert found["signed_by"] is None
     page = (out / "passport.html").read_text()
-    for text in (qualified.id, report["calibration_sha256"], qualified.sha256("model.onnx"), "passes"):
+    for text in (
+        qualified.id,
+        report["calibration_sha256"],
+        qualified.sha256("model.onnx"),
+        "72 malignant groups",
+    ):
         assert text in page
     assert open_bundle(qualified.path).id == qualified.id
 
