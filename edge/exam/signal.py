@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
+from edge.sources.base import Condition, Outage
 
 
 class State(Enum):
@@ -20,7 +21,10 @@ class State(Enum):
     NOT_ULTRASOUND = "not ultrasound"  # black, a menu, a test picture
     FROZEN = "frozen"  # pictures arrive and are all the same
     STALLED = "stalled"  # pictures have stopped arriving
-    NO_SIGNAL = "no signal"  # none has ever arrived
+    NO_SIGNAL = "no signal"  # none has ever arrived, or the source knows that none can
+    NO_LOCK = "no lock"  # as the source says, see `edge.sources.base.Condition`
+    UNSUPPORTED = "unsupported signal"
+    DEVICE_LOST = "device lost"
     ENDED = "ended"  # the source has said that it is over
 
 
@@ -28,7 +32,11 @@ FROZEN_AFTER_NS = 500_000_000
 """Scanners that show 4 pictures a second repeat each for 250 ms on a 60 Hz output; that is not a freeze."""
 
 STALLED_AFTER_NS = 500_000_000
-STILL_AFTER_NS = 1_000_000_000
+STILL_AFTER_NS = 800_000_000
+STEADY_AFTER_NS = 250_000_000
+"""Of pictures after an outage, before they count as live: a plug that flutters shows some in between."""
+
+_OUTAGES = frozenset(State[condition.name] for condition in Condition)
 _ROWS = 32  # rows compared between pictures: whole rows, because those lie in one piece in memory
 _SAME = 0.02  # mean grey levels: a re-encoded frozen picture stays below, the quietest speckle is far above
 _STILL = 2.5  # mean grey levels: noise alone stays below, a moved probe changes the speckle far more
@@ -48,6 +56,8 @@ class Signal:
         self._last_ns = 0  # newest picture
         self._changed_ns = 0  # newest picture that differed
         self._moved_ns = 0  # newest picture that differed by more than noise
+        self._detail = ""  # of the outage
+        self._back_ns: int | None = None  # first picture after the outage
 
     def frame(self, frame: Frame, region: Roi, now_ns: int) -> None:
         """A picture has arrived. Only `region` of it counts: a running clock outside changes nothing."""
@@ -61,10 +71,15 @@ class Signal:
             self.fresh, moved = change > _SAME, change > _STILL
             # Averages never change by more than what they are averages of.
             self.cut = change > _CUT and _block_change(before, rows) > _CUT
-        resumed = self.state in (State.NO_SIGNAL, State.STALLED)
+        resumed = not self.arriving
         self._last_ns = now_ns
         self._changed_ns = now_ns if self.fresh or resumed else self._changed_ns
         self._moved_ns = now_ns if moved or resumed else self._moved_ns
+        if self._detail:
+            self._back_ns = now_ns if self._back_ns is None else self._back_ns
+            if now_ns - self._back_ns < STEADY_AFTER_NS:
+                return
+            self._detail = ""
         if now_ns - self._changed_ns >= FROZEN_AFTER_NS:
             self.state = State.FROZEN
         else:
@@ -72,8 +87,12 @@ class Signal:
 
     def silence(self, now_ns: int) -> None:
         """No picture has arrived up to now."""
-        if self.state is not State.NO_SIGNAL and now_ns - self._last_ns >= STALLED_AFTER_NS:
+        if self.arriving and now_ns - self._last_ns >= STALLED_AFTER_NS:
             self.state = State.STALLED
+
+    def lose(self, outage: Outage) -> None:
+        """The source knows why no picture comes; that stays until pictures have come for a while."""
+        self.state, self._detail, self._back_ns = State[outage.condition.name], outage.detail, None
 
     def end(self) -> None:
         """The source is over."""
@@ -92,7 +111,9 @@ class Signal:
             return f"picture frozen for {(now_ns - self._changed_ns) / 1e9:.0f} s"
         if self.state is State.STALLED:
             return f"no new picture for {(now_ns - self._last_ns) / 1e9:.0f} s"
-        return "no signal" if self.state is State.NO_SIGNAL else "the source has ended"
+        if self.state in _OUTAGES:
+            return f"{self.state.value}: {self._detail}" if self._detail else self.state.value
+        return "the source has ended"
 
 
 def _block_change(before: NDArray[np.uint8], rows: NDArray[np.uint8]) -> float:

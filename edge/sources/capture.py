@@ -8,7 +8,7 @@ import threading
 from edge.contract.frame import Frame
 from edge.errors import SonocartError
 from edge.mailbox import Mailbox
-from edge.sources.base import FrameSource, Pace, SourceEnded
+from edge.sources.base import FrameSource, Outage, Pace, SourceEnded
 from edge.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -26,12 +26,24 @@ class Capture:
         self._limit_ns = None if limit_s is None else int(limit_s * 1e9)
         self._failure: SonocartError | None = None
         self._count = 0
+        self._lost = 0
+        self._outage: Outage | None = None
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     @property
     def count(self) -> int:
         """Frames captured so far: each was handed on or is counted as dropped."""
         return self._count
+
+    @property
+    def lost(self) -> int:
+        """Pictures that the source itself says never arrived whole, from the gaps in its numbers."""
+        return self._lost
+
+    @property
+    def outage(self) -> Outage | None:
+        """Why no picture comes at present, where the source knows; None from the next picture on."""
+        return self._outage
 
     @property
     def failure(self) -> SonocartError | None:
@@ -51,10 +63,12 @@ class Capture:
 
     def _run(self) -> None:
         first_ns: int | None = None
+        last: int | None = None
         try:
             while True:
-                with self._timing.stage("capture"):
-                    frame = self._source.read()
+                frame = self._read()
+                self._lost += 0 if last is None else max(0, frame.sequence - last - 1)
+                last = frame.sequence
                 first_ns = frame.captured_ns if first_ns is None else first_ns
                 if self._limit_ns is not None and frame.captured_ns - first_ns >= self._limit_ns:
                     break
@@ -72,3 +86,17 @@ class Capture:
             self._failure = SonocartError(f"{self._source.info.name}: {error}")
         finally:
             self.frames.close()
+
+    def _read(self) -> Frame:
+        while True:
+            try:
+                with self._timing.stage("capture"):
+                    frame = self._source.read()
+            except Outage as outage:
+                logger.warning("%s: %s", self._source.info.name, outage)
+                self._outage = outage
+                continue
+            if self._outage is not None:
+                logger.info("%s: pictures come again", self._source.info.name)
+                self._outage = None
+            return frame

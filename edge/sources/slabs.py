@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,3 +37,14 @@ class Slabs:
         slab = np.empty(size, np.uint8)
         self._slabs.append(slab)
         return slab
+
+    def copy(self, views: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+        """A picture's planes, copied once into one slab, each in one piece whatever the strides of `views`."""
+        slab = self.take(sum(view.size for view in views))
+        planes, begin = [], 0
+        for view in views:
+            plane = slab[begin : begin + view.size].reshape(view.shape)
+            np.copyto(plane, view)
+            planes.append(plane)
+            begin += view.size
+        return tuple(planes)

@@ -162,15 +162,8 @@ def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int, slabs: Sla
         picture = picture.reformat(format="yuvj420p" if full else "yuv420p", dst_color_range=wanted)
     pixel_format = _FORMATS[picture.format.name]
     views = [_plane(picture, index, pixel_format) for index in range(len(picture.planes))]
-    memory = slabs.take(sum(view.size for view in views))
-    planes, begin = [], 0
-    for view in views:
-        plane = memory[begin : begin + view.size].reshape(view.shape)
-        np.copyto(plane, view)
-        planes.append(plane)
-        begin += view.size
     return Frame(
-        tuple(planes),
+        slabs.copy(views),
         pixel_format,
         sequence,
         captured_ns,
