@@ -17,6 +17,9 @@ A message says what was found, what was expected and what to run.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class SonocartError(Exception):
     """Base of every error that ends a verb with one line on stderr and its exit code."""
@@ -82,3 +85,11 @@ class ConfigError(SonocartError):
     """A configuration file is wrong."""
 
     exit_code = 78
+
+
+def one_of(found: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not known: the nearest one, then all of them."""
+    words = list(known)
+    close = difflib.get_close_matches(found, words, n=1)
+    hint = f"Did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Expected one of {', '.join(words)}"

@@ -68,6 +68,9 @@ def run_loop(parts: Parts) -> int:
         if frame is None:
             if parts.capture.frames.closed:
                 break
+            outage = parts.capture.outage
+            if outage is not None:
+                examination.signal.lose(outage)
             if reading is not None and parts.pace is Pace.LIVE:
                 examination.signal.silence(time.monotonic_ns())
                 _note(parts, reading)

@@ -196,6 +196,19 @@ def test_stall_is_noted_without_a_picture():
     assert seen.readings[-1].state is State.LIVE
 
 
+def test_outage_is_noted_with_its_reason_and_forgets_the_evidence():
+    lumas = [tissue(i) for i in range(120)]
+    source = Pictures(lumas, pace=Pace.LIVE, gaps=dict.fromkeys(range(120), 0.01))
+    seen, parts = play(FaultySource(source, (Fault(300_000_000, 300_000_000, "no-signal"),)), pace=Pace.LIVE)
+    assert {note.estimate.reason for note in seen.notes[:-1]} == {"no signal: as the script says"}
+    assert {note.state for note in seen.notes[:-1]} == {State.NO_SIGNAL}
+    assert seen.readings[-1].state is State.LIVE
+    assert isinstance(seen.readings[-1].estimate, RiskEstimate)
+    assert seen.readings[-1].estimate.captured_ns > seen.readings[0].captured_ns + 600_000_000
+    assert parts.capture.lost >= 10
+    assert parts.capture.outage is None
+
+
 def test_faulty_pictures_withhold_the_risk_drop_what_was_gathered_and_let_it_come_back():
     lumas = [tissue(i, 240, 320) for i in range(60)]
     source = FaultySource(Pictures(lumas), (Fault(800_000_000, 600_000_000, "doppler"),))

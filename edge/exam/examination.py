@@ -50,7 +50,7 @@ class Examination:
             self.region = self._chosen if self._chosen.inside(frame.bounds) else None
         else:
             self.region = field if self._wanted == "field" else None
-        silent = self.signal.state in (State.FROZEN, State.STALLED)
+        silent = self.signal.interrupted
         self.signal.frame(frame, self.region or field or frame.bounds, now_ns)
         if silent and self.signal.state in (State.LIVE, State.STILL):
             # Freeze, move the probe, go on: what was seen before says nothing of what is seen now.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
-from edge.sources.base import Condition, Outage
+from edge.sources.base import Outage
 
 
 class State(Enum):
@@ -35,8 +35,6 @@ STALLED_AFTER_NS = 500_000_000
 STILL_AFTER_NS = 800_000_000
 STEADY_AFTER_NS = 250_000_000
 """Of pictures after an outage, before they count as live: a plug that flutters shows some in between."""
-
-_OUTAGES = frozenset(State[condition.name] for condition in Condition)
 _ROWS = 32  # rows compared between pictures: whole rows, because those lie in one piece in memory
 _SAME = 0.02  # mean grey levels: a re-encoded frozen picture stays below, the quietest speckle is far above
 _STILL = 2.5  # mean grey levels: noise alone stays below, a moved probe changes the speckle far more
@@ -56,7 +54,7 @@ class Signal:
         self._last_ns = 0  # newest picture
         self._changed_ns = 0  # newest picture that differed
         self._moved_ns = 0  # newest picture that differed by more than noise
-        self._detail = ""  # of the outage
+        self._outage: Outage | None = None
         self._back_ns: int | None = None  # first picture after the outage
 
     def frame(self, frame: Frame, region: Roi, now_ns: int) -> None:
@@ -75,11 +73,11 @@ class Signal:
         self._last_ns = now_ns
         self._changed_ns = now_ns if self.fresh or resumed else self._changed_ns
         self._moved_ns = now_ns if moved or resumed else self._moved_ns
-        if self._detail:
+        if self._outage is not None:
             self._back_ns = now_ns if self._back_ns is None else self._back_ns
             if now_ns - self._back_ns < STEADY_AFTER_NS:
                 return
-            self._detail = ""
+            self._outage = None
         if now_ns - self._changed_ns >= FROZEN_AFTER_NS:
             self.state = State.FROZEN
         else:
@@ -92,11 +90,16 @@ class Signal:
 
     def lose(self, outage: Outage) -> None:
         """The source knows why no picture comes; that stays until pictures have come for a while."""
-        self.state, self._detail, self._back_ns = State[outage.condition.name], outage.detail, None
+        self.state, self._outage, self._back_ns = State[outage.condition.name], outage, None
 
     def end(self) -> None:
         """The source is over."""
         self.state = State.ENDED
+
+    @property
+    def interrupted(self) -> bool:
+        """True while pictures that came before do not come, or show nothing new."""
+        return self._outage is not None or self.state in (State.FROZEN, State.STALLED)
 
     @property
     def arriving(self) -> bool:
@@ -111,9 +114,9 @@ class Signal:
             return f"picture frozen for {(now_ns - self._changed_ns) / 1e9:.0f} s"
         if self.state is State.STALLED:
             return f"no new picture for {(now_ns - self._last_ns) / 1e9:.0f} s"
-        if self.state in _OUTAGES:
-            return f"{self.state.value}: {self._detail}" if self._detail else self.state.value
-        return "the source has ended"
+        if self.state is State.ENDED:
+            return "the source has ended"
+        return "no signal" if self._outage is None else str(self._outage)
 
 
 def _block_change(before: NDArray[np.uint8], rows: NDArray[np.uint8]) -> float:

@@ -15,8 +15,8 @@ import numpy as np
 from edge.blit import Colour, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame, PixelFormat, Plane
 from edge.contract.roi import Roi
-from edge.errors import UsageError
-from edge.sources.base import FrameSource, SourceInfo
+from edge.errors import UsageError, one_of
+from edge.sources.base import Condition, FrameSource, Outage, SourceInfo
 
 SCHEME = "faults:"
 
@@ -38,19 +38,25 @@ def split_script(text: str) -> tuple[tuple[Fault, ...], str]:
     """
     script, _, source = text.removeprefix(SCHEME).partition(";")
     if not source:
-        raise UsageError(f"'{text}' is no script of faults; expected {SCHEME}START+LENGTH=FAULT,...;SOURCE")
+        raise UsageError(
+            f"'{text}' has no source after its script; expected {SCHEME}START+LENGTH=FAULT,...;SOURCE, "
+            f"for instance {SCHEME}2+1=freeze;phantom:"
+        )
     return tuple(_parse(entry) for entry in script.split(",")), source
 
 
 def _parse(entry: str) -> Fault:
-    when, _, name = entry.partition("=")
+    when, equals, name = entry.partition("=")
     start, _, length = when.partition("+")
-    if name not in FAULTS:
-        raise UsageError(f"'{name}' in '{entry}' is no fault; expected {', '.join(FAULTS)}")
     try:
-        return Fault(int(float(start) * 1e9), int(float(length) * 1e9), name)
-    except ValueError:
-        raise UsageError(f"'{entry}' is no fault; expected START+LENGTH=FAULT in seconds") from None
+        times = int(float(start) * 1e9), int(float(length) * 1e9)
+    except (ValueError, OverflowError):
+        times = -1, -1
+    if not equals or min(times) < 0:
+        raise UsageError(f"'{entry}' is no fault; expected START+LENGTH=FAULT in seconds, as in 2+1=freeze")
+    if name not in FAULTS:
+        raise UsageError(f"no fault is called '{name}'. {one_of(name, FAULTS)}")
+    return Fault(*times, name)
 
 
 class FaultySource:
@@ -62,6 +68,7 @@ class FaultySource:
         self._script = script
         self._first_ns: int | None = None
         self._frozen: Frame | None = None
+        self._outages: set[str] = set()
 
     @property
     def info(self) -> SourceInfo:
@@ -69,12 +76,15 @@ class FaultySource:
         return self._source.info
 
     def read(self) -> Frame:
-        """The next frame, after what the script does to it. A stall swallows frames."""
+        """The next frame, after what the script does to it. A stall and an outage swallow frames."""
         while True:
             frame = self._source.read()
             self._first_ns = frame.captured_ns if self._first_ns is None else self._first_ns
             active = self._active(frame.captured_ns - self._first_ns)
-            if "stall" not in active:
+            before, self._outages = self._outages, active & OUTAGES.keys()
+            for name in sorted(self._outages - before):
+                raise Outage(OUTAGES[name], "as the script says")
+            if "stall" not in active and not self._outages:
                 return self._apply(frame, active)
 
     def close(self) -> None:
@@ -172,7 +182,13 @@ DRAWN: dict[str, Callable[[Frame], None]] = {
     "dual": _dual,
     "air": _air,
 }
-FAULTS = ("freeze", "stall", *DRAWN)
+OUTAGES = {
+    "no-signal": Condition.NO_SIGNAL,
+    "no-lock": Condition.NO_LOCK,
+    "unsupported": Condition.UNSUPPORTED,
+    "device-lost": Condition.DEVICE_LOST,
+}
+FAULTS = ("freeze", "stall", *OUTAGES, *DRAWN)
 
 
 def _part(frame: Frame, left: float, top: float, right: float, bottom: float) -> Roi:

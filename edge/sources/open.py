@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from edge.errors import UsageError, one_of
 from edge.sources.base import FrameSource, Pace
+
+SCHEMES = {
+    "v4l2:": "a capture card: v4l2:/dev/v4l/by-id/... (sonocart devices lists them)",
+    "phantom:": "the synthetic scanner: phantom: or phantom:label=benign,size=1280x720,fps=60",
+    "faults:": "any of these with scripted faults: faults:5+2=freeze,9+3=no-signal;phantom:",
+}
 
 
 def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
-    """A file, `phantom:...`, or `faults:SCRIPT;` before either.
+    """A video file, or one of `SCHEMES`.
 
     Args:
         text: as given by the user.
@@ -17,17 +25,32 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
 
     Raises:
         UsageError: `text` makes no sense.
-        NoInputError, DataError: the file is not there or is no video.
+        SonocartError: the device, the file or the server is not there or not what it must be.
     """
-    from edge.sources import faults, phantom, video
+    scheme = re.match(r"[a-z0-9]{2,}:", text)
+    if scheme is None or Path(text).exists():
+        from edge.sources import video
 
-    if text.startswith(faults.SCHEME):
+        return video.VideoSource(Path(text), pace=pace, repeat=repeat)
+    if scheme[0] == "v4l2:":
+        from edge.sources.card.source import CardSource
+
+        return CardSource(text)
+    if scheme[0] == "faults:":
+        from edge.sources import faults
+
         script, inner = faults.split_script(text)
         return faults.FaultySource(open_source(inner, pace=pace, repeat=repeat), script)
-    if not text.startswith(phantom.SCHEME):
-        return video.VideoSource(Path(text), pace=pace, repeat=repeat)
+    if scheme[0] == "phantom:":
+        return _phantom(text, pace)
+    raise UsageError(f"no source is called '{scheme[0]}'. {one_of(scheme[0], SCHEMES)}, or a file")
+
+
+def _phantom(text: str, pace: Pace) -> FrameSource:
     from rich.console import Console
     from rich.progress import Progress
+
+    from edge.sources import phantom
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("scanning the phantom", total=phantom.SLICES)

@@ -39,7 +39,7 @@ class Slabs:
         return slab
 
     def copy(self, views: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
-        """A picture's planes, copied once into one slab, each in one piece whatever the strides of `views`."""
+        """A picture's planes, copied into one slab, each in one piece whatever the strides of `views`."""
         slab = self.take(sum(view.size for view in views))
         planes, begin = [], 0
         for view in views:

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
 from edge.errors import DataError, NoInputError
 from edge.pictures import rows_of

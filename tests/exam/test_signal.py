@@ -1,9 +1,11 @@
 """Live, frozen, stalled and no signal are told apart by what arrives and when."""
 
 import numpy as np
+import pytest
 
 from edge.contract.roi import Roi
 from edge.exam.signal import FROZEN_AFTER_NS, STALLED_AFTER_NS, Signal, State
+from edge.sources.base import Condition, Outage
 from tests.clips import i420, tissue
 
 MS = 1_000_000
@@ -98,3 +100,26 @@ def test_other_geometry_is_a_cut():
     signal = feed(Signal(), [tissue(0)])
     signal.frame(i420(tissue(0, 192, 256)), Roi(64, 24, 128, 144), 40 * MS)
     assert signal.cut
+
+
+@pytest.mark.parametrize("condition", Condition)
+def test_outage_stays_with_its_reason_until_pictures_have_come_for_a_while(condition):
+    signal = feed(Signal(), [tissue(i) for i in range(5)])
+    signal.lose(Outage(condition, "because"))
+    signal.silence(10_000 * MS)
+    assert signal.state is State[condition.name]
+    assert signal.reason(0) == f"{condition.value}: because"
+    assert signal.interrupted
+    feed(signal, [tissue(i) for i in range(6)], start_ms=11_000)
+    assert signal.state is State[condition.name]  # 200 ms
+    feed(signal, [tissue(i) for i in range(3)], start_ms=11_240)
+    assert signal.state is State.LIVE
+    assert not signal.interrupted
+
+
+def test_plug_that_flutters_is_never_live():
+    signal = feed(Signal(), [tissue(0)])
+    for at in range(1000, 3000, 200):
+        signal.lose(Outage(Condition.NO_SIGNAL, "flutter"))
+        feed(signal, [tissue(at), tissue(at + 1)], start_ms=at)
+        assert signal.state is State.NO_SIGNAL

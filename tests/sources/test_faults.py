@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edge.errors import UsageError
-from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.base import Condition, Outage, Pace, SourceEnded, SourceInfo
 from edge.sources.faults import DRAWN, Fault, FaultySource, split_script
 from edge.sources.open import open_source
 from edge.sources.phantom import PhantomSource
@@ -80,7 +80,7 @@ def test_script_is_read():
 
 @pytest.mark.parametrize("text", ["faults:", "faults:1+1=freeze", "faults:1+1=odd;x", "faults:a+1=black;x"])
 def test_script_that_makes_no_sense(text):
-    with pytest.raises(UsageError, match="expected"):
+    with pytest.raises(UsageError, match=r"(?i)expected"):
         split_script(text)
 
 
@@ -101,3 +101,21 @@ def test_synthetic_scanner_plays_for_ever_and_is_safe_to_draw_into():
     again = [source.read() for _ in range(46)][-1]  # a whole sweep to and fro
     assert np.array_equal(again.planes[0], clean)
     assert again.captured_ns == 46 * 20_000_000
+
+
+def test_outage_is_said_once_and_swallows_frames():
+    source = FaultySource(Clean(6), (Fault(40_000_000, 120_000_000, "no-lock"),))
+    assert source.read().sequence == 0
+    with pytest.raises(Outage) as said:
+        source.read()
+    assert said.value.condition is Condition.NO_LOCK
+    assert [f.sequence for f in frames_of(source)] == [4, 5]
+
+
+def test_misspelt_fault_and_scheme_are_suggested():
+    with pytest.raises(UsageError, match="Did you mean 'freeze'"):
+        split_script("faults:1+1=freze;x")
+    with pytest.raises(UsageError, match="Did you mean 'phantom:'"):
+        open_source("phantm:", pace=Pace.MAX, repeat=False)
+    with pytest.raises(UsageError, match="START\\+LENGTH=FAULT in seconds"):
+        split_script("faults:zzz;x")

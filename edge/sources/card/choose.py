@@ -12,7 +12,7 @@ from edge.sources.card import videodev2 as v
 from edge.sources.card.device import Timings, VideoDevice
 from edge.sources.card.holders import holders
 from edge.sources.card.kernel import Kernel
-from edge.sources.card.layout import COMPRESSED, FORMATS, Mode, is_full_range, matrix_of
+from edge.sources.card.layout import FORMATS, Mode, is_full_range, matrix_of
 
 SCHEME = "v4l2:"
 FULL_HD = 1920 * 1080
@@ -184,7 +184,9 @@ def _in_words(condition: Condition, timings: Timings | None) -> str:
         return "nothing arrives at the input; check the cable and the scanner's video output"
     if condition is Condition.NO_LOCK:
         return "a signal arrives that the card cannot lock on; try another cable or output setting"
-    measured = f"{timings} arrives, which the card cannot take" if timings else "timings out of the card's range"
+    measured = (
+        f"{timings} arrives, which the card cannot take" if timings else "timings out of the card's range"
+    )
     if timings and timings.interlaced:
         measured = f"{timings} is interlaced"
     return f"{measured}; set the scanner to 1920x1080p"

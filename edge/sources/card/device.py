@@ -131,14 +131,16 @@ class VideoDevice:
 
     def format(self) -> v.PixFormat:
         """The present format."""
-        return self.ask(v.G_FMT, v.Format(type=v.CAPTURE)).fmt.pix
+        pix: v.PixFormat = self.ask(v.G_FMT, v.Format(type=v.CAPTURE)).fmt.pix
+        return pix
 
     def set_format(self, code: int, width: int, height: int) -> v.PixFormat:
         """What the driver makes of the wish."""
         wish = v.Format(type=v.CAPTURE)
         wish.fmt.pix.pixelformat, wish.fmt.pix.field = code, v.FIELD_NONE
         wish.fmt.pix.width, wish.fmt.pix.height = width, height
-        return self.ask(v.S_FMT, wish).fmt.pix
+        pix: v.PixFormat = self.ask(v.S_FMT, wish).fmt.pix
+        return pix
 
     def rate(self) -> float | None:
         """Nominal pictures a second, where the driver says."""
@@ -164,12 +166,10 @@ class VideoDevice:
         """Take all waiting events; True if the source has changed."""
         changed = False
         for _ in range(MAX_ENTRIES):
-            try:
-                changed |= self.ask(v.DQEVENT, v.Event()).type == v.EVENT_SOURCE_CHANGE
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.EAGAIN, errno.EINVAL, errno.ENOTTY):
-                    break
-                raise
+            event = self._ask_if(v.DQEVENT, v.Event())
+            if event is None:
+                break
+            changed |= event.type == v.EVENT_SOURCE_CHANGE
         return changed
 
     def request_buffers(self, count: int) -> list[Memory]:
@@ -216,12 +216,19 @@ class VideoDevice:
 
     def _list(self, request: int, make: Callable[[int], T]) -> Iterator[T]:
         for index in range(MAX_ENTRIES):
-            try:
-                yield self.ask(request, make(index))
-            except OSError as error:
-                if error.errno in _ENDS:
-                    return
-                raise
+            entry = self._ask_if(request, make(index))
+            if entry is None:
+                return
+            yield entry
+
+    def _ask_if(self, request: int, argument: T) -> T | None:
+        """`ask`, or None where the driver has no more of it or none at all."""
+        try:
+            return self.ask(request, argument)
+        except OSError as error:
+            if error.errno in (*_ENDS, errno.ENOENT, errno.EAGAIN):
+                return None
+            raise
 
 
 def _timings(bt: v.BtTimings) -> Timings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
 import mmap
 import os
@@ -59,13 +58,10 @@ class Linux:
 
     def ioctl(self, fd: int, request: int, argument: ctypes._CData) -> None:
         """See `Kernel`. Begins again where a signal came between."""
-        while True:
-            try:
-                fcntl.ioctl(fd, request, argument)  # type: ignore[arg-type]
-                return
-            except OSError as error:
-                if error.errno != errno.EINTR:
-                    raise
+        try:
+            fcntl.ioctl(fd, request, argument)
+        except InterruptedError:
+            self.ioctl(fd, request, argument)
 
     def map(self, fd: int, length: int, offset: int) -> Memory:
         """See `Kernel`."""

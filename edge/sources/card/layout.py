@@ -75,7 +75,6 @@ def copy_planes(memory: Memory, mode: Mode, slabs: Slabs) -> tuple[Plane, ...]:
     The copy is what lets the driver have its buffer back at once, and such memory is uncached on some ARM
     boards: read once in a row, it costs least.
     """
-    views = _views(memory, mode)
     return slabs.copy(_views(memory, mode))
 
 

@@ -182,7 +182,8 @@ class CardSource:
         """The buffer's picture, unless it is damaged."""
         self._count(int(buffer.sequence))
         if buffer.flags & v.BUF_FLAG_ERROR:
-            return self._damaged("flagged")
+            self._damaged("flagged")
+            return None
         memory = self._buffers[buffer.index]
         captured_ns = buffer.tv_sec * 1_000_000_000 + buffer.tv_usec * 1000
         monotonic = buffer.flags & v.BUF_FLAG_TIMESTAMP_MASK == v.BUF_FLAG_TIMESTAMP_MONOTONIC
@@ -191,7 +192,8 @@ class CardSource:
         if mode.code in COMPRESSED:
             return self._decoded(memory[: buffer.bytesused].tobytes(), mode, captured_ns)
         if buffer.bytesused < size_of(mode) or memory.size < size_of(mode):
-            return self._damaged("short")
+            self._damaged("short")
+            return None
         planes = copy_planes(memory, mode, self._slabs)
         return Frame(planes, FORMATS[mode.code], self._sequence, captured_ns, mode.full_range, mode.matrix)
 
@@ -207,9 +209,11 @@ class CardSource:
         try:
             pictures = self._decoder.decode(av.Packet(data))
         except av.FFmpegError:
-            return self._damaged("undecodable")
+            self._damaged("undecodable")
+            return None
         if len(pictures) != 1 or (pictures[0].width, pictures[0].height) != (mode.width, mode.height):
-            return self._damaged("undecodable")
+            self._damaged("undecodable")
+            return None
         return as_frame(pictures[0], self._sequence, captured_ns, self._slabs)
 
     def _count(self, driver_sequence: int) -> None:
