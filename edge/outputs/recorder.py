@@ -1,157 +1,289 @@
-"""Records the presented pictures as H.264 in a fragmented MP4, which plays even after a power cut."""
+"""Records the pictures in a thread of its own, so that no disk and no encoder holds up the loop.
+
+What is recorded is black outside the ultrasound field, where scanners write the patient's name, unless it is
+asked for raw. Only whole seconds are written: a kill costs one, and a full disk leaves a file that plays.
+"""
 
 from __future__ import annotations
 
 import logging
 import queue
 import threading
+from collections import deque
 from contextlib import suppress
-from fractions import Fraction
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import Protocol
 
-from edge.contract.frame import Frame, Matrix
-from edge.errors import CannotCreateError, UnavailableError
-from edge.exam.reading import Reading
+from edge.blit import encoding_of, restored
+from edge.contract.frame import Frame
+from edge.errors import SonocartError
+from edge.exam.desk import Desk, Keeping
+from edge.exam.reading import Identity, Reading
+from edge.outputs.log import record_of
+from edge.outputs.masking import masked
 from edge.outputs.planes import as_i420
-from edge.pictures import rows_of
+from edge.outputs.recordings import About, now
+from edge.outputs.segment import Segment
+from edge.outputs.tape import Gap, Piece, Tape
 from edge.timing import Timing
-
-if TYPE_CHECKING:
-    import av
-    from av.container import OutputContainer
-    from av.video.stream import VideoStream
 
 logger = logging.getLogger(__name__)
 
 QUEUE = 8
 """Frames that wait for the encoder at most; further ones are dropped and counted, never waited for."""
 
-_CLOCK = 90_000  # ticks a second, the usual time base of video
-_ENCODERS = {
-    "libx264": {"preset": "ultrafast", "tune": "zerolatency", "crf": "20"},
-    "libopenh264": {"allow_skip_frames": "0"},
-    "mpeg4": {"qscale": "3"},
-}
-_FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
-_COLOURS = {Matrix.BT601: 6, Matrix.BT709: 1}  # AVCOL_SPC_SMPTE170M, AVCOL_SPC_BT709
+SEGMENT_S = 600.0
+"""A recording goes on in a new one after this long, so that the oldest part of a long session can go."""
+
+RING_BYTES = 64 << 20
+"""Of encoded video kept from before the start, at most."""
+
+_GAP_NS = 500_000_000
+_TRY_AGAIN_NS = 10_000_000_000
+_IDLE_S = 0.5
+
+
+class Target(Protocol):
+    """Where recordings go."""
+
+    parts: tuple[str, ...]
+
+    def refusal(self) -> str | None:
+        """Why nothing can be recorded, or None."""
+
+    def begin(self, about: About) -> Segment:
+        """A new recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How to record.
+
+    Attributes:
+        rate: nominal frames a second; time stamps are the frames' own.
+        before_s: seconds from before the start that are kept ready and recorded too.
+        raw: keep the picture outside the ultrasound field, patient text and all.
+        wait: let `present` wait for a slow encoder instead of dropping, for sources that can wait too.
+        on_request: record while the operator wants it; else always.
+    """
+
+    rate: float
+    before_s: float = 0.0
+    raw: bool = False
+    wait: bool = False
+    on_request: bool = False
 
 
 class Recorder:
-    """One file, written by a thread of its own."""
+    """An output of the loop."""
 
-    def __init__(self, path: Path, rate: float, timing: Timing, *, wait: bool = False):
-        """Open the file and start the thread; nothing is written before the first frame.
+    def __init__(
+        self, target: Target, identity: Identity, habits: Habits, timing: Timing, desk: Desk | None = None
+    ):
+        """Start the thread; nothing is written before the first frame.
 
         Args:
-            path: of the MP4; an older file there is replaced.
-            rate: nominal frames a second; time stamps are the frames' own.
+            target: where to.
+            identity: of the model, for the side file.
+            habits: how.
             timing: receives the stage "record".
-            wait: let `present` wait for a slow encoder instead of dropping, for sources that can wait too.
-
-        Raises:
-            CannotCreateError: the file cannot be written.
-            UnavailableError: no encoder is there.
+            desk: told what is being recorded, and asked for marks.
         """
         self.dropped = 0
         self.written = 0
         self.failure: str | None = None
-        self._path = path
-        self._rate = rate
-        self._timing = timing
-        self._wait = wait
-        self._encoder = _find_encoder()
-        try:
-            path.open("wb").close()
-        except OSError as error:
-            raise CannotCreateError(f"cannot write the recording '{path}': {error.strerror}") from error
-        self._queue: queue.Queue[Frame | None] = queue.Queue(QUEUE)
+        self._target, self._identity, self._habits, self._timing = target, identity, habits, timing
+        self._desk = desk
+        self._event = 0  # number of the desk's event looked at last
+        self._tape: Tape | None = None
+        self._segment: Segment | None = None
+        self._ring: deque[Piece] = deque()
+        self._like: object = None  # what must stay the same within a tape
+        self._last_ns: int | None = None  # of the picture recorded last
+        self._silence = ""  # what the loop said while no picture came
+        self._recording = False  # the picture taken last was to be kept
+        self._closed = False
+        self._problem: str | None = None
+        self._seen_ns = self._not_before_ns = 0
+        self._refusal = target.refusal()
+        if self._refusal is not None:
+            logger.warning("%s", self._refusal)
+        self._say()
+        self._queue: queue.Queue[tuple[Frame, Reading] | None] = queue.Queue(QUEUE)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def present(self, frame: Frame, reading: Reading) -> None:  # noqa: ARG002 - see Output
-        """Hand over a frame, which nobody may write to any more."""
-        if self.failure is not None:
-            self.dropped += 1
+    def present(self, frame: Frame, reading: Reading) -> None:
+        """Hand over a frame with its overlay, which nobody may write to any more."""
+        if not (self._wanted(reading) or self._habits.before_s or self._tape is not None):
+            return
+        if self._refusal is not None or not self._thread.is_alive():
+            self.dropped += self._wanted(reading)
             return
         try:
-            self._queue.put(frame, block=self._wait)
+            self._queue.put((frame, reading), block=self._habits.wait)
         except queue.Full:
             self.dropped += 1
 
     def note(self, reading: Reading) -> None:
-        """A gap is a gap in the time stamps."""
+        """No picture comes: the gap will say why."""
+        self._silence = reading.state.value
 
     def close(self) -> None:
-        """Write what waits and finish the file."""
+        """Write what waits and finish the recording."""
         if self._thread.is_alive():
             with suppress(queue.Full):
                 self._queue.put(None, timeout=30.0)
         self._thread.join(timeout=30.0)
 
+    def _wanted(self, reading: Reading) -> bool:
+        return not self._habits.on_request or reading.choices.recording
+
     def _run(self) -> None:
+        while not self._closed:
+            self._next()
+
+    def _next(self) -> None:
+        """Wait for one frame and record it."""
         try:
-            self._record()
-        except Exception as error:  # noqa: BLE001 - top of a thread: a recording may fail, the picture goes on
-            self.failure = f"the recording has stopped: {getattr(error, 'strerror', None) or error}"
-            logger.error("%s", self.failure)
-            while self._queue.get() is not None:  # a writer that waits must not wait for ever
-                self.dropped += 1
+            item = self._queue.get(timeout=_IDLE_S)
+            if item is None:
+                self._closed = True
+                self._end()
+            else:
+                with self._timing.stage("record"):
+                    self._take(*item)
+        except queue.Empty:
+            if self._desk is not None and self._recording and self._stopped(self._desk):
+                self._end()
+        except Exception as error:  # noqa: BLE001 - top of a thread: the picture goes on without it
+            self._fail(error)
 
-    def _record(self) -> None:
-        import av
+    def _stopped(self, desk: Desk) -> bool:
+        """True if the operator wants no more; asked while no picture comes that would say so."""
+        return self._habits.on_request and not desk.choices.recording
 
-        first = self._queue.get()
-        if first is None:
+    def _take(self, frame: Frame, reading: Reading) -> None:
+        wanted, self._seen_ns = self._wanted(reading), frame.captured_ns
+        like = (frame.bounds, encoding_of(frame))
+        too_long = self._segment is not None and self._segment.seconds >= SEGMENT_S
+        if like != self._like or too_long or (self._recording and not wanted):
+            self._end()
+        if not wanted and not self._habits.before_s:
             return
-        with av.open(str(self._path), "w", format="mp4", options=_FRAGMENTED) as container:
-            stream = self._add_stream(container, as_i420(first))
-            frame: Frame | None = first
-            last = -1
-            while frame is not None:
-                if frame.bounds != first.bounds:
-                    self.dropped += 1
-                else:
-                    with self._timing.stage("record"):
-                        ticks = (frame.captured_ns - first.captured_ns) * _CLOCK // 1_000_000_000
-                        last = max(ticks, last + 1)
-                        picture = as_picture(as_i420(frame))
-                        picture.pts, picture.time_base = last, Fraction(1, _CLOCK)
-                        container.mux(stream.encode(picture))
-                    self.written += 1
-                frame = self._queue.get()
-            container.mux(stream.encode(None))
+        if wanted and frame.captured_ns < self._not_before_ns:
+            self.dropped += 1
+            return
+        pictures = self._pictures(frame, reading)
+        if self._tape is None:
+            self._tape = Tape(pictures, self._habits.rate, frame.captured_ns)
+            self._like, self._last_ns = like, None
+        pieces = self._tape.add(
+            pictures, frame.captured_ns, record_of(reading, reading.estimate), self._gap(frame), self._marks()
+        )
+        self._last_ns = frame.captured_ns
+        self._ring += pieces
+        self._recording = wanted
+        if wanted:
+            self._write()
+        else:
+            self._trim()
 
-    def _add_stream(self, container: OutputContainer, frame: Frame) -> VideoStream:
-        options = _ENCODERS[self._encoder]
-        rate = Fraction(self._rate).limit_denominator(1001)
-        stream = cast("VideoStream", container.add_stream(self._encoder, rate=rate))
-        stream.width, stream.height = frame.width, frame.height
-        stream.pix_fmt = "yuv420p"
-        stream.options = dict(options)
-        stream.time_base = Fraction(1, _CLOCK)
-        context = stream.codec_context
-        context.time_base = Fraction(1, _CLOCK)
-        context.gop_size = max(1, round(self._rate))  # a fragment a second: what a power cut may cost
-        context.color_range = 2 if frame.full_range else 1
-        context.colorspace = _COLOURS[frame.matrix]
-        return stream
+    def _pictures(self, frame: Frame, reading: Reading) -> dict[str, Frame]:
+        """The parts, as I420, black outside the field; without a field, all black."""
+        kept = [roi for roi in (reading.field or reading.region,) if roi is not None]
+        found = {}
+        for part in self._target.parts:
+            picture = restored(frame, reading.under) if part == "clean" else frame
+            if not self._habits.raw:
+                panel = [reading.panel] if part == "annotated" and reading.panel is not None else []
+                picture = masked(picture, kept + panel)
+            found[part] = as_i420(picture)
+        return found
 
+    def _gap(self, frame: Frame) -> Gap:
+        silence, self._silence = self._silence, ""
+        if self._last_ns is None or frame.captured_ns - self._last_ns < _GAP_NS:
+            return Gap()
+        return Gap(round((frame.captured_ns - self._last_ns) / 1e9, 3), silence or "pictures were dropped")
 
-def as_picture(frame: Frame) -> av.VideoFrame:
-    """A copy of an I420 `frame` for an encoder, which may keep it."""
-    import av
+    def _marks(self) -> tuple[str, ...]:
+        if self._desk is None:
+            return ()
+        events = self._desk.events(self._event)
+        self._event = events[-1].number if events else self._event
+        return tuple(
+            f"{event.kind}: {event.text}" for event in events if event.kind in ("mark", "snapshot", "grade")
+        )
 
-    picture = av.VideoFrame(frame.width, frame.height, "yuv420p")
-    for plane, target in zip(frame.planes, picture.planes, strict=True):
-        rows_of(target)[:, : plane.shape[1]] = plane
-    return picture
+    def _write(self) -> None:
+        """Write what the tape has given, beginning a recording where there is none yet."""
+        assert self._tape is not None
+        while self._ring:
+            if self._segment is None:
+                self._segment = self._target.begin(self._about())
+            self._segment.write(self._tape.headers, self._ring[0])
+            self.written += len(self._ring.popleft().lines)
+            self._problem = None
+            self._say()
 
+    def _trim(self) -> None:
+        """Keep whole pieces of `before_s` seconds, and no more than `RING_BYTES`."""
+        while len(self._ring) > self._habits.before_s or sum(p.size for p in self._ring) > RING_BYTES:
+            self._ring.popleft()
 
-def _find_encoder() -> str:
-    import av
+    def _end(self) -> None:
+        """Finish the tape, and the recording if there is one."""
+        try:
+            if self._tape is not None:
+                self._ring += self._tape.finish()
+                if self._recording:
+                    self._write()
+        finally:
+            self._drop("")
 
-    for name in _ENCODERS:
-        if name in av.codecs_available:
-            return name
-    raise UnavailableError(f"this PyAV has no encoder for recording; expected one of {', '.join(_ENCODERS)}")
+    def _drop(self, reason: str) -> None:
+        """Let go of everything; `reason` is why a recording is incomplete."""
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            segment.close(reason)
+        self._tape, self._like, self._recording = None, None, False
+        self._ring.clear()
+        self._say()
+
+    def _fail(self, error: Exception) -> None:
+        """Say what happened, finish what can be finished, and try again later."""
+        words = (
+            str(error)
+            if isinstance(error, SonocartError)
+            else getattr(error, "strerror", None) or repr(error)
+        )
+        self.failure = self._problem = f"the recording has stopped: {words}"
+        logger.error("%s", self.failure)
+        self._not_before_ns = self._seen_ns + _TRY_AGAIN_NS
+        self._drop(words)
+
+    def _about(self) -> About:
+        assert self._tape is not None
+        return About(
+            state="recording",
+            began=now(),
+            width=self._tape.bounds.width,
+            height=self._tape.bounds.height,
+            raw=self._habits.raw,
+            model=self._identity.model,
+            bundle=self._identity.bundle,
+            precision=self._identity.precision,
+        )
+
+    def _say(self) -> None:
+        """Tell the operator."""
+        if self._desk is None:
+            return
+        segment, refusal = self._segment, self._refusal
+        text = self._problem or ""
+        if segment is not None:
+            text = f"{segment.name}, {int(segment.seconds) // 60}:{int(segment.seconds) % 60:02}"
+        if refusal is None and not self._habits.on_request:
+            refusal = "everything is recorded from the start"
+        self._desk.keeping = Keeping(segment is not None, refusal, text)
