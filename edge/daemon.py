@@ -44,6 +44,7 @@ from edge.outputs.recorder import Recorder
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import add_options, overrides
+from edge.service.keep import start_recorders
 from edge.service.reload import Reload
 from edge.settings import Settings
 from edge.sources.base import Pace
@@ -113,9 +114,8 @@ def main(args: argparse.Namespace) -> int:
             log = SessionLog(log_path)
             outputs.append(log)
             stack.callback(log.close)
-        recorder = None
-        if video is not None:
-            recorder = Recorder(video, source.info.rate, timing, wait=pace is Pace.MAX)
+        recorders = start_recorders(settings, identity, source.info.rate, timing, desk)
+        for recorder in recorders:
             outputs.append(recorder)
             stack.callback(recorder.close)
         seconds = settings.limits.seconds
@@ -146,14 +146,12 @@ def main(args: argparse.Namespace) -> int:
             _handle(number, stop.set, stack)
         capture.start()
         presented = run_loop(parts)
-    _report(args.json, presented, parts, recorder)
-    if not presented:
-        for path in (video, log_path):
-            if path is not None and path.stat().st_size == 0:
-                path.unlink()  # nothing came, so nothing is left
+    _report(args.json, presented, parts, recorders)
+    if not presented and log_path is not None and log_path.stat().st_size == 0:
+        log_path.unlink()  # nothing came, so nothing is left
     if capture.failure is not None:
         raise capture.failure
-    failures = [output.failure for output in (recorder, log) if output is not None and output.failure]
+    failures = [output.failure for output in (*recorders, log) if output is not None and output.failure]
     if failures:
         raise TransferError("; ".join(failures))
     return 0
@@ -203,7 +201,7 @@ def _checked_engine(bundle: Bundle, precision: str) -> Engine:
     return engine
 
 
-def _report(as_json: bool, presented: int, parts: Parts, recorder: Recorder | None) -> None:
+def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorder]) -> None:
     stages = parts.timing.summary()
     counts = {
         "captured": parts.capture.count,
@@ -211,8 +209,8 @@ def _report(as_json: bool, presented: int, parts: Parts, recorder: Recorder | No
         "dropped": parts.capture.frames.dropped,
         "risks": parts.examination.risks,
         "failures": parts.examination.failures,
-        "recorded": 0 if recorder is None else recorder.written,
-        "recording_dropped": 0 if recorder is None else recorder.dropped,
+        "recorded": sum(recorder.written for recorder in recorders),
+        "recording_dropped": sum(recorder.dropped for recorder in recorders),
     }
     if as_json:
         times = {name: asdict(stage) for name, stage in stages.items()}

@@ -96,6 +96,30 @@ class RecordingSettings(Section, frozen=True):
     log: Annotated[
         Path | None, says("one JSON object a presented frame", option="--log", metavar="OUT.jsonl")
     ] = None
+    folder: Annotated[
+        Path | None,
+        says(
+            "keep clean and annotated recordings with all estimates here, when asked for on the page",
+            option="--recordings",
+            metavar="FOLDER",
+        ),
+    ] = None
+    always: Annotated[bool, says("record into the folder from the start", option="--record-always")] = False
+    before_s: Annotated[
+        float,
+        Meta(ge=0, le=60),
+        says("seconds from before the start that are recorded too", option="--record-before", metavar="S"),
+    ] = 0.0
+    cap_gb: Annotated[
+        float, Meta(gt=0, le=100_000), says("all recordings together; the oldest unprotected go first")
+    ] = 20.0
+    raw: Annotated[
+        bool,
+        says(
+            "record the picture outside the ultrasound field too, patient text and all; is put on record",
+            option="--record-raw",
+        ),
+    ] = False
 
 
 class LimitSettings(Section, frozen=True):

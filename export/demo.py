@@ -106,6 +106,7 @@ def live(out: Path, page: str, seconds: float | None) -> Step:
     argv += [
         "--page",
         page,
+        "--record-raw",  # no patient is behind the phantom
         "--record",
         f"{out / 'overlay.mp4'}",
         "--log",

@@ -6,8 +6,8 @@ import pytest
 from edge.blit import Encoding, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
+from edge.outputs.encoder import as_picture
 from edge.outputs.planes import as_i420
-from edge.outputs.recorder import as_picture
 
 HEIGHT, WIDTH = 60, 80
 ENCODINGS = [

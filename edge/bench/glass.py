@@ -22,9 +22,10 @@ from edge.contract.frame import Frame
 from edge.engines.base import Engine
 from edge.errors import InternalError
 from edge.exam.evidence import RiskEstimate
-from edge.exam.reading import Reading
+from edge.exam.reading import Identity, Reading
 from edge.outputs.page.hub import QUALITY
-from edge.outputs.recorder import Recorder
+from edge.outputs.recorder import Habits, Recorder
+from edge.outputs.segment import OneFile
 from edge.phantom.counter import read_counter
 from edge.sources.base import Pace
 from edge.timing import Timing
@@ -83,7 +84,8 @@ def measure_glass(
     observer = Observer()
     with tempfile.TemporaryDirectory(prefix="sonocart-bench-") as folder:
         path = Path(folder) / "presented.mp4"
-        recorder = Recorder(path, cable.info.rate, Timing())
+        identity = Identity(bundle.spec.name, bundle.id, precision)
+        recorder = Recorder(OneFile(path), identity, Habits(cable.info.rate, raw=True), Timing())
         product = Product(
             bundle, precision, cable, open_engine, Pace.LIVE, QUALITY, outputs=(observer, recorder)
         )

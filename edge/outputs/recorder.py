@@ -46,7 +46,9 @@ _IDLE_S = 0.5
 class Target(Protocol):
     """Where recordings go."""
 
-    parts: tuple[str, ...]
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Of "clean" and "annotated"."""
 
     def refusal(self) -> str | None:
         """Why nothing can be recorded, or None."""

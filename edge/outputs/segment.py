@@ -72,7 +72,10 @@ class _Files:
 class OneFile:
     """The annotated picture in one file that the user has named; another size goes beside it."""
 
-    parts = ("annotated",)
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """No clean picture."""
+        return ("annotated",)
 
     def __init__(self, path: Path):
         """Nothing is touched before the first piece: an older recording there stays until then."""
@@ -115,7 +118,10 @@ class _FileSegment:
 class Shelf:
     """Recordings in their folder: clean and annotated video, and the side file."""
 
-    parts = ("clean", "annotated")
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Both."""
+        return ("clean", "annotated")
 
     def __init__(self, recordings: Recordings):
         self._recordings = recordings
