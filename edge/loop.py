@@ -78,7 +78,7 @@ def run_loop(parts: Parts) -> int:
         with timing.stage("frame"):
             choices = parts.desk.choices
             with timing.stage("look"):
-                examination.look(frame, _now(parts, frame), choices.roi)
+                examination.look(frame, _now(parts, frame), choices.roi, choices.lesion)
             _analyse(parts, frame, tensor)
             reading = _read(parts, frame, choices, rate)
             with timing.stage("draw"):
@@ -125,6 +125,7 @@ def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
         field=examination.finder.field,
         region=examination.region,
         choices=choices,
+        findings=examination.findings(estimate, choices.point.threshold),
     )
 
 

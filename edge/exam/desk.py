@@ -31,7 +31,8 @@ class Choices:
     """One state of the desk.
 
     Attributes:
-        roi: the lesion or field that the operator has drawn; None looks for the field.
+        roi: the field that the operator has drawn; None looks for it. A model that looks at lesions takes it
+            for the lesion where none is marked.
         point: the operating point in use.
         hidden: the risk is computed and logged, but neither drawn nor sent to the page.
         second_reader: the risk of a case is shown only once the operator has graded it.
@@ -40,6 +41,9 @@ class Choices:
         place: top left corner of the panel in pixels of the picture; None looks for a place.
         prevalence: of malignancy in this clinic, 0 to 1; None where it is not known.
         recording: the operator wants a recording.
+        lesion: the box that was drawn around the lesion; it is followed from there. A new object is a new
+            mark, also of the same place.
+        features: the lesion's measures are drawn under the risk.
     """
 
     roi: Roi | None
@@ -51,6 +55,8 @@ class Choices:
     place: tuple[int, int] | None = None
     prevalence: float | None = None
     recording: bool = False
+    lesion: Roi | None = None
+    features: bool = False
 
     @property
     def concealed(self) -> str | None:
@@ -111,6 +117,8 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     recording: bool | msgspec.UnsetType = msgspec.UNSET
     mark: str | msgspec.UnsetType = msgspec.UNSET
     snapshot: bool | msgspec.UnsetType = msgspec.UNSET
+    lesion: tuple[int, int, int, int] | msgspec.UnsetType | None = msgspec.UNSET
+    features: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Desk:
@@ -190,6 +198,8 @@ class Desk:
                 continue
             if name == "roi":
                 value = _inside(order.roi, bounds)  # type: ignore[arg-type]
+            elif name == "lesion":
+                value = _inside(order.lesion, bounds)  # type: ignore[arg-type]
             elif name == "point":
                 value = self._spec.point(value)
             elif name == "grade" and value is not None and value not in GRADES:
@@ -200,7 +210,7 @@ class Desk:
                 value = _within(value, bounds)
             elif name == "recording" and value and self.keeping.refused is not None:
                 raise UsageError(self.keeping.refused)
-            if value != getattr(self._choices, name) or name == "grade":
+            if value != getattr(self._choices, name) or name in ("grade", "roi", "lesion"):  # a box drawn again marks anew
                 wanted[name] = value
         return wanted
 

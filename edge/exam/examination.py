@@ -6,8 +6,11 @@ from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.engines.worker import Answer
 from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate
+from edge.exam.findings import Findings
 from edge.exam.gates import NOT_ULTRASOUND, Gates
+from edge.exam.lesion import CONTRADICTION, Lesion, size_of
 from edge.exam.roi import FieldFinder
+from edge.exam.scale import read_scale
 from edge.exam.signal import Signal, State
 
 
@@ -21,7 +24,11 @@ class Examination:
         self.region: Roi | None = None
         self.risks = 0
         self.failures = 0
+        self.lesion = Lesion()
+        self.px_per_mm: float | None = None
+        self._scaled: Roi | None = None  # the field beside which the scale was read
         self._chosen: Roi | None = None
+        self._watched: Roi | None = None  # where the signal's changes were looked for
         self._wanted = wanted
         self._gates = Gates()
         self._evidence = Evidence()
@@ -31,7 +38,7 @@ class Examination:
     def analysable(self) -> bool:
         """True if the network may be asked about the present frame: live tissue, new, its region known."""
         live = self.signal.state in (State.LIVE, State.STILL) and self._gates.closed is None
-        return self.region is not None and self.signal.fresh and live
+        return self.region is not None and self.signal.fresh and live and self.lesion.reason is None
 
     @property
     def state(self) -> State:
@@ -40,18 +47,36 @@ class Examination:
             return State.NOT_ULTRASOUND
         return self.signal.state
 
-    def look(self, frame: Frame, now_ns: int, chosen: Roi | None = None) -> None:
-        """Take a frame into account, before anything is drawn into it; `chosen` is the operator's region."""
+    def look(self, frame: Frame, now_ns: int, chosen: Roi | None = None, mark: Roi | None = None) -> None:
+        """Take a frame into account, before anything is drawn into it.
+
+        Args:
+            frame: the newest.
+            now_ns: on the clock that all calls use.
+            chosen: the region that the operator has drawn.
+            mark: the box that the operator has drawn around the lesion.
+        """
+        if self._wanted == "lesion":
+            mark, chosen = mark if mark is not None else chosen, None
         if chosen != self._chosen and self.region is not None:
             self._forget("another region is looked at", frame.sequence)
         self._chosen = chosen
         field = self.finder.look(frame)
-        if self._chosen is not None:
-            self.region = self._chosen if self._chosen.inside(frame.bounds) else None
-        else:
-            self.region = field if self._wanted == "field" else None
         silent = self.signal.interrupted
-        self.signal.frame(frame, self.region or field or frame.bounds, now_ns)
+        chosen = chosen if chosen is None or chosen.inside(frame.bounds) else None
+        # A lesion's own box moves with it and cannot be compared from frame to frame.
+        watched = chosen or field or frame.bounds
+        self.signal.frame(frame, watched, now_ns)
+        if self.signal.cut and watched == self._watched:
+            self.lesion.lose()
+        self._watched = watched
+        if self.lesion.look(frame, mark, field, now_ns, fresh=self.signal.fresh):
+            self._forget("another lesion is looked at", frame.sequence)
+        self._read_scale(frame, field)
+        if self._wanted == "lesion":
+            self.region = self.lesion.box
+        else:
+            self.region = chosen if self._chosen is not None else field
         if silent and self.signal.state in (State.LIVE, State.STILL):
             # Freeze, move the probe, go on: what was seen before says nothing of what is seen now.
             self._forget("the picture has just come back", frame.sequence)
@@ -84,7 +109,26 @@ class Examination:
         closed = self._gates.closed if self.signal.arriving else None
         if closed in NOT_ULTRASOUND:
             return closed.value
-        return self.signal.reason(now_ns) or (closed and closed.value) or self._no_region()
+        gate = closed and closed.value
+        return self.signal.reason(now_ns) or gate or self.lesion.reason or self._no_region()
+
+    def findings(self, estimate: RiskEstimate | NoEstimate, threshold: float) -> Findings:
+        """What is known of the lesion beside `estimate`, which is low below `threshold`."""
+        box, features = self.lesion.box, self.lesion.features
+        low = isinstance(estimate, RiskEstimate) and estimate.risk < threshold
+        return Findings(
+            lesion=box,
+            px_per_mm=self.px_per_mm,
+            size_mm=size_of(box, self.px_per_mm) if box is not None and self.px_per_mm is not None else None,
+            features=features,
+            contradiction=CONTRADICTION if low and features is not None and features.looks_benign else None,
+        )
+
+    def _read_scale(self, frame: Frame, field: Roi | None) -> None:
+        """Once for each field: the scale stands beside it."""
+        if field != self._scaled:
+            self._scaled = field
+            self.px_per_mm = None if field is None else read_scale(frame, field)
 
     def _forget(self, reason: str, scene: int) -> None:
         """Drop the evidence, and every answer still to come about frames before `scene`."""

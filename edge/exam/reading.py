@@ -9,6 +9,7 @@ from edge.blit import Patch
 from edge.contract.roi import Roi
 from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
+from edge.exam.findings import NOTHING, Findings
 from edge.exam.signal import State
 
 
@@ -38,6 +39,7 @@ class Reading:
         choices: of the operator, as of this picture.
         under: what the overlay has covered, so that `edge.blit.restored` gives the source's own picture.
         panel: where the overlay's panel is; None before it is drawn.
+        findings: what is measured of the marked lesion.
     """
 
     sequence: int
@@ -52,6 +54,7 @@ class Reading:
     choices: Choices
     under: tuple[Patch, ...] = field_(default=(), compare=False)
     panel: Roi | None = None
+    findings: Findings = NOTHING
 
     @property
     def shown(self) -> RiskEstimate | NoEstimate:

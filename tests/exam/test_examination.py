@@ -8,6 +8,7 @@ from edge.engines.base import Inference
 from edge.engines.worker import Answer
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
+from edge.exam.features import LesionFeatures
 from edge.exam.roi import FRAMES
 from edge.exam.signal import State
 from edge.sources.faults import DRAWN
@@ -99,3 +100,37 @@ def test_what_was_seen_before_a_freeze_says_nothing_of_what_comes_after(examinat
     said = examination.estimate(26 * 40 * MS, None)
     assert said.n == 1
     assert said.risk < 0.2
+
+
+def test_lesion_that_is_lost_by_a_cut_has_to_be_marked_again():
+    examination, mark = Examination("lesion"), Roi(100, 60, 80, 80)
+    for sequence in range(FRAMES + 1):
+        look(examination, sequence, chosen=mark)
+    assert examination.analysable
+    said = look(examination, FRAMES + 1, luma=255 - tissue(6, 240, 320), chosen=mark)
+    assert said.reason == "lesion lost: mark it again"
+    assert not examination.analysable
+    look(examination, FRAMES + 2, luma=255 - tissue(7, 240, 320), chosen=Roi(100, 60, 80, 80))
+    assert examination.analysable
+
+
+def test_marked_lesion_gives_findings_also_to_a_model_of_the_field(examination):
+    frame = i420(tissue(6, 240, 320), sequence=6, captured_ns=240 * MS)
+    examination.look(frame, 240 * MS, mark=Roi(100, 60, 80, 80))
+    found = examination.findings(NoEstimate("none"), 0.5)
+    assert found.lesion == Roi(100, 60, 80, 80)
+    assert found.features is not None
+    assert found.size_mm is None
+    assert examination.region == examination.finder.field
+
+
+def test_low_risk_of_a_lesion_that_looks_benign_is_flagged(examination, monkeypatch):
+    benign = LesionFeatures(0.2, 0.1, 0.1, 0.3, 0.0, -9.0)
+    monkeypatch.setattr("edge.exam.lesion.measure_lesion", lambda *_: benign)
+    frame = i420(tissue(6, 240, 320), sequence=6, captured_ns=240 * MS)
+    examination.look(frame, 240 * MS, mark=Roi(100, 60, 80, 80))
+    examination.take(answer(6, risk=0.1))
+    estimate = examination.estimate(240 * MS, None)
+    assert "regular shape" in examination.findings(estimate, 0.5).contradiction
+    assert examination.findings(estimate, 0.05).contradiction is None
+    assert examination.findings(NoEstimate("none"), 0.5).contradiction is None

@@ -1,0 +1,120 @@
+"""A marked lesion is followed; what cannot be followed is lost and says so."""
+
+import numpy as np
+import pytest
+
+from edge.contract.frame import Frame, Matrix, PixelFormat
+from edge.contract.roi import Roi
+from edge.exam.lesion import CUT_OFF, Lesion, size_of
+from edge.exam.tracker import LOST, LesionTracker
+
+SIDE = 320
+FIELD = Roi(10, 10, 300, 300)
+
+
+def picture(x, y, radius=30, *, seed=0, field=True):
+    """Texture that moves with the lesion, a dark disc at (x, y)."""
+    rng = np.random.default_rng(7)
+    grey = np.kron(rng.normal(120, 25, (60, 60)), np.ones((8, 8)))
+    grey = np.roll(grey, (round(y), round(x)), (0, 1))[:SIDE, :SIDE]
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    grey = np.where((columns - x) ** 2 + (rows - y) ** 2 < radius**2, 40, grey)
+    grey = grey + np.random.default_rng(seed).normal(0, 6, grey.shape)
+    return Frame((np.clip(grey, 9, 255).astype(np.uint8),), PixelFormat.GRAY8, seed, 0, True, Matrix.BT601)
+
+
+def box(x, y, radius=30):
+    return Roi(round(x - radius), round(y - radius), 2 * radius, 2 * radius)
+
+
+def overlap(a, b):
+    wide = max(0, min(a.right, b.right) - max(a.x, b.x))
+    high = max(0, min(a.bottom, b.bottom) - max(a.y, b.y))
+    return wide * high / (a.width * a.height + b.width * b.height - wide * high)
+
+
+def test_box_follows_the_lesion():
+    tracker = LesionTracker()
+    tracker.mark(picture(120, 140), box(120, 140))
+    for step in range(1, 30):
+        found = tracker.follow(picture(120 + 2 * step, 140 + step, seed=step))
+        assert found is not None
+        assert overlap(found, box(120 + 2 * step, 140 + step)) > 0.7
+
+
+def test_box_shrinks_with_the_lesion_until_it_is_lost():
+    tracker = LesionTracker()
+    tracker.mark(picture(150, 150, 40), box(150, 150, 40))
+    for step in range(1, 14):
+        found = tracker.follow(picture(150, 150, 40 - 1.5 * step, seed=step))
+    assert found is not None
+    assert overlap(found, box(150, 150, 20)) > 0.4
+    for step in range(14, 24):
+        found = tracker.follow(picture(150, 150, 0, seed=step))
+    assert found is None
+    assert tracker.lost
+
+
+def test_another_scene_is_lost_and_stays_lost():
+    tracker = LesionTracker()
+    tracker.mark(picture(150, 150), box(150, 150))
+    noise = np.random.default_rng(1).integers(0, 255, (SIDE, SIDE), np.uint8)
+    assert tracker.follow(Frame((noise,), PixelFormat.GRAY8, 1, 0, True, Matrix.BT601)) is None
+    assert tracker.follow(picture(150, 150)) is None
+
+
+def test_other_geometry_is_lost():
+    tracker = LesionTracker()
+    tracker.mark(picture(150, 150), box(150, 150))
+    small = picture(150, 150).planes[0][:200, :200].copy()
+    assert tracker.follow(Frame((small,), PixelFormat.GRAY8, 1, 0, True, Matrix.BT601)) is None
+
+
+def look(lesion, frame, mark, *, ms=0, fresh=True, field=FIELD):
+    return lesion.look(frame, mark, field, ms * 1_000_000, fresh=fresh)
+
+
+def test_lost_lesion_says_so_and_the_same_box_drawn_again_marks_it_again():
+    lesion, mark = Lesion(), box(150, 150)
+    assert look(lesion, picture(150, 150), mark)
+    assert lesion.reason is None
+    lesion.lose()
+    assert not look(lesion, picture(150, 150), mark)
+    assert (lesion.box, lesion.reason, lesion.features) == (None, LOST, None)
+    assert look(lesion, picture(150, 150), box(150, 150))
+    assert lesion.reason is None
+
+
+def test_frozen_picture_moves_nothing():
+    lesion, mark = Lesion(), box(150, 150)
+    look(lesion, picture(150, 150), mark)
+    look(lesion, picture(190, 150), mark, fresh=False)
+    assert lesion.box == mark
+
+
+@pytest.mark.parametrize("at", [(38, 150), (282, 150), (150, 281)])
+def test_lesion_at_the_fields_edge_is_cut_off(at):
+    lesion = Lesion()
+    look(lesion, picture(*at), box(*at))
+    assert lesion.reason == CUT_OFF
+
+
+def test_lesion_beside_a_sectors_tissue_is_cut_off():
+    frame = picture(150, 150)
+    frame.planes[0][:, :125] = 0
+    lesion = Lesion()
+    look(lesion, frame, box(150, 150))
+    assert lesion.reason == CUT_OFF
+
+
+def test_features_are_measured_some_times_a_second(monkeypatch):
+    calls = []
+    monkeypatch.setattr("edge.exam.lesion.measure_lesion", lambda *_: calls.append(1))
+    lesion, mark = Lesion(), box(150, 150)
+    for index in range(31):
+        look(lesion, picture(150, 150, seed=index), mark, ms=index * 33)
+    assert 4 <= len(calls) <= 6
+
+
+def test_size_in_millimetres():
+    assert size_of(Roi(0, 0, 150, 97), 10.0) == (15.0, 9.7)
