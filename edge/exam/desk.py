@@ -210,11 +210,7 @@ class Desk:
                 value = _within(value, bounds)
             elif name == "recording" and value and self.keeping.refused is not None:
                 raise UsageError(self.keeping.refused)
-            if value != getattr(self._choices, name) or name in (
-                "grade",
-                "roi",
-                "lesion",
-            ):  # a box drawn again marks anew
+            if value != getattr(self._choices, name) or name in ("grade", "roi", "lesion"):
                 wanted[name] = value
         return wanted
 
