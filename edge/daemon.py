@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -44,13 +44,18 @@ from edge.outputs.recorder import Recorder
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import add_options, overrides
+from edge.service.journal import journal, set_level
 from edge.service.keep import start_recorders
+from edge.service.lock import only_instance
+from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
 from edge.settings import Settings
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
 from edge.timing import Timing
+
+logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,8 +75,18 @@ def main(args: argparse.Namespace) -> int:
     file = SYSTEM_FILE if args.config is None and args.bundle is None else args.config
     given = overrides(args) | ({} if args.bundle is None else {"model.bundle": args.bundle})
     read = partial(read_settings, file, given)
-    reload = Reload(read, read())
-    settings = reload.settings
+    settings = read()
+    with ExitStack() as stack:
+        stack.enter_context(journal(settings.service.log_level))
+        if settings.service.lock is not None:
+            stack.enter_context(only_instance(settings.service.lock))
+        notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        stack.callback(notifier.close)
+        return _serve(settings, Reload(read, settings, notifier), notifier, args.json)
+
+
+def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool) -> int:
+    """Assemble the parts, run the loop, take the parts down and say what came of it."""
     source_address, bundle_path = settings.source.address, settings.model.bundle
     if source_address is None or bundle_path is None:
         missing = "BUNDLE" if bundle_path is None else "--source"
@@ -93,6 +108,7 @@ def main(args: argparse.Namespace) -> int:
         "model.operating_point",
         lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
     )
+    reload.on("service.log_level", lambda new: set_level(new.service.log_level))
     timing, stop = Timing(), threading.Event()
     with ExitStack() as stack:
         for path, what in ((video, "recording"), (log_path, "log")):
@@ -126,6 +142,7 @@ def main(args: argparse.Namespace) -> int:
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
+        outputs.append(Heartbeat(notifier))  # the last one: it says that the others have been served
         examination = Examination(bundle.spec.preprocessing.region)
         parts = Parts(
             capture,
@@ -145,8 +162,10 @@ def main(args: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             _handle(number, stop.set, stack)
         capture.start()
+        notifier.ready("waiting for a picture")
         presented = run_loop(parts)
-    _report(args.json, presented, parts, recorders)
+        notifier.stopping()
+    _report(as_json, presented, parts, recorders)
     if not presented and log_path is not None and log_path.stat().st_size == 0:
         log_path.unlink()  # nothing came, so nothing is left
     if capture.failure is not None:
@@ -187,7 +206,7 @@ def _start_page(address: str, identity: Identity, desk: Desk, timing: Timing, st
     server = PageServer(host, port, hub)
     stack.callback(server.close)
     server.start()
-    print(f"page: {server.url}", file=sys.stderr, flush=True)
+    logger.info("page: %s", server.url)
     return hub
 
 

@@ -19,7 +19,7 @@ from edge.contract.preprocess import Tensor, prepare
 from edge.contract.spec import Preprocessing
 from edge.engines.worker import EngineWorker, Job
 from edge.exam.desk import Choices, Desk
-from edge.exam.evidence import RiskEstimate
+from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity, Reading
 from edge.outputs.overlay import Overlay
@@ -62,7 +62,7 @@ def run_loop(parts: Parts) -> int:
     timing, examination = parts.timing, parts.examination
     overlay, rate, presented = Overlay(parts.identity), _Rate(), 0
     tensor = np.empty((1, 1, parts.preprocessing.height, parts.preprocessing.width), np.uint8)
-    reading: Reading | None = None
+    reading = _unseen(parts)
     while not parts.stop.is_set():
         frame = parts.capture.frames.take(PATIENCE_S)
         if frame is None:
@@ -71,7 +71,7 @@ def run_loop(parts: Parts) -> int:
             outage = parts.capture.outage
             if outage is not None:
                 examination.signal.lose(outage)
-            if reading is not None and parts.pace is Pace.LIVE:
+            if parts.pace is Pace.LIVE:
                 examination.signal.silence(time.monotonic_ns())
                 _note(parts, reading)
             continue
@@ -89,9 +89,24 @@ def run_loop(parts: Parts) -> int:
                     output.present(frame, reading)
             presented += 1
     examination.signal.end()
-    if reading is not None:
-        _note(parts, reading)
+    _note(parts, reading)
     return presented
+
+
+def _unseen(parts: Parts) -> Reading:
+    """What is said before the first picture."""
+    return Reading(
+        sequence=-1,
+        captured_ns=0,
+        state=parts.examination.state,
+        estimate=NoEstimate("no signal"),
+        age_ms=None,
+        rate=0.0,
+        dropped=0,
+        field=None,
+        region=None,
+        choices=parts.desk.choices,
+    )
 
 
 def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:

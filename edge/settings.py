@@ -130,6 +130,18 @@ class LimitSettings(Section, frozen=True):
     ] = None
 
 
+class ServiceSettings(Section, frozen=True):
+    """The process itself."""
+
+    lock: Annotated[Path | None, says("a second instance with the same lock file ends with exit code 75")] = (
+        None
+    )
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        says("what is written to stderr, which is the journal", option="--log-level", metavar="LEVEL"),
+    ] = "info"
+
+
 class Settings(Section, frozen=True):
     """The whole of it: what the file says, with what the command line says in its place."""
 
@@ -138,3 +150,4 @@ class Settings(Section, frozen=True):
     page: PageSettings = PageSettings()
     recording: RecordingSettings = RecordingSettings()
     limits: LimitSettings = LimitSettings()
+    service: ServiceSettings = ServiceSettings()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from edge.errors import SonocartError
 from edge.service.config import build
 from edge.service.fields import fields
+from edge.service.notify import Notifier
 from edge.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -18,9 +19,13 @@ logger = logging.getLogger(__name__)
 class Reload:
     """Holds the settings in force. Works in a thread of its own: the picture never waits for it."""
 
-    def __init__(self, read: Callable[[], Settings], settings: Settings):
-        """Begin with `settings`; `read` reads the file again, with the command line's part in its place."""
+    def __init__(self, read: Callable[[], Settings], settings: Settings, notifier: Notifier | None = None):
+        """Begin with `settings`; `read` reads the file again, with the command line's part in its place.
+
+        `notifier` tells systemd that a reload is under way, and that it is over.
+        """
         self.settings = settings
+        self._notifier = notifier or Notifier(None)
         self._read = read
         self._changes: dict[str, Callable[[Settings], None]] = {}
         self._asked = threading.Event()
@@ -84,7 +89,9 @@ class Reload:
             self._asked.clear()
             if self._closed:
                 return
-            self.reload()
+            self._notifier.reloading()
+            good = self.reload()
+            self._notifier.ready("configuration read again" if good else "the old configuration stays")
 
 
 def _get(settings: Settings, path: str) -> object:

@@ -1,0 +1,42 @@
+"""A stderr whose writes cannot fail: a verb must not die of what it has to say."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TextIO, cast
+
+
+class _Sound:
+    """Passes everything on; what cannot be written is lost."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As of a text stream."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):  # full, reader gone, closed
+            return len(text)
+
+    def flush(self) -> None:
+        """As of a text stream."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def sound_stderr() -> None:
+    """Put it in the place of `sys.stderr`, also where descriptor 2 was closed before the process began."""
+    if sys.stderr is None:
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != 2:  # the next file opened must not become descriptor 2 and be written to as stderr
+            os.dup2(null, 2)
+            os.close(null)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    sys.stderr = cast(TextIO, _Sound(sys.stderr))

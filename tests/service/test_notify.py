@@ -1,0 +1,137 @@
+"""What systemd is told, and that only the loop feeds the watchdog."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+from edge.contract.spec import OperatingPoint
+from edge.exam.desk import Choices
+from edge.exam.evidence import NoEstimate
+from edge.exam.reading import Reading
+from edge.exam.signal import State
+from edge.service import notify
+from edge.service.notify import BEAT_NS, Heartbeat, Notifier
+from edge.sources.base import Pace
+from tests.clips import tissue
+from tests.test_loop import Pictures, play
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request, tmp_path):
+    address = (
+        str(tmp_path / "notify") if request.param == "path" else f"@sonocart-{tmp_path.name}-{id(request)}"
+    )
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
+        server.bind("\0" + address[1:] if address[0] == "@" else address)
+        server.settimeout(5)
+        yield server, address
+
+
+def received(server):
+    server.settimeout(0.2)
+    texts = []
+    try:
+        while True:
+            texts.append(server.recv(4096).decode())
+    except TimeoutError:
+        return texts
+
+
+def reading(state=State.LIVE, reason="looking for the ultrasound field"):
+    choices = Choices(None, OperatingPoint(name="balanced", threshold=0.5))
+    return Reading(0, 0, state, NoEstimate(reason), None, 0.0, 0, None, None, choices)
+
+
+def test_ready_reloading_and_stopping(systemd):
+    server, address = systemd
+    notifier = Notifier(address)
+    notifier.ready("live")
+    notifier.reloading()
+    notifier.stopping()
+    ready, reloading, stopping = received(server)
+    assert ready == "READY=1\nSTATUS=live"
+    assert reloading.startswith("RELOADING=1\nMONOTONIC_USEC=")
+    assert stopping.startswith("STOPPING=1\n")
+    notifier.close()
+
+
+def test_without_systemd_nothing_is_sent():
+    Notifier(None).ready("live")
+    Notifier("").stopping()
+
+
+def test_a_systemd_that_has_gone_or_does_not_listen_costs_nothing(tmp_path):
+    gone = Notifier(str(tmp_path / "none"))
+    gone.ready("live")
+    gone.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "deaf"))
+        notifier = Notifier(str(tmp_path / "deaf"))
+        sender = threading.Thread(
+            target=lambda: [notifier.ready("x" * 200) for _ in range(5000)], daemon=True
+        )
+        sender.start()
+        sender.join(20)
+        assert not sender.is_alive(), "a full socket has stopped the loop"
+        notifier.close()
+
+
+class Recorded:
+    def __init__(self):
+        self.sent = []
+
+    def send(self, **fields):
+        self.sent.append(fields)
+
+
+def test_the_watchdog_is_fed_by_pictures_and_the_status_by_changes(monkeypatch):
+    now = [0]
+    monkeypatch.setattr(notify.time, "monotonic_ns", lambda: now[0])
+    notifier = Recorded()
+    heart = Heartbeat(notifier)
+    for now[0] in range(0, 1_000_000_000, 20_000_000):
+        heart.present(None, reading())
+    assert notifier.sent[0] == {"WATCHDOG": 1, "STATUS": "live; no risk"}
+    assert notifier.sent[1:] == [{"WATCHDOG": 1}] * 3
+    heart.note(reading(State.NO_SIGNAL, "no signal"))
+    assert notifier.sent[-1] == {"WATCHDOG": 1, "STATUS": "no signal; no risk"}
+
+
+def wait_for(condition):
+    for _ in range(2000):
+        if condition():
+            return
+        time.sleep(0.01)
+    pytest.fail("has not happened")
+
+
+def test_a_loop_without_pictures_feeds_it_too_and_one_that_hangs_does_not():
+    notifier = Recorded()
+    hangs, end, stop = threading.Event(), threading.Event(), threading.Event()
+
+    class Hanging:
+        def present(self, frame, reading):
+            hangs.set()
+            end.wait(60)
+
+        def note(self, reading):
+            pass
+
+    source = Pictures([tissue(0)], pace=Pace.LIVE, gaps={0: 2.0})
+    outputs = (Hanging(), Heartbeat(notifier))
+    loop = threading.Thread(
+        target=play, args=(source,), kwargs={"pace": Pace.LIVE, "outputs": outputs, "stop": stop}
+    )
+    loop.start()
+    wait_for(lambda: len(notifier.sent) >= 2)
+    assert not hangs.is_set(), "fed before there was any picture"
+    assert notifier.sent[0]["STATUS"].startswith("no signal")
+    wait_for(hangs.is_set)
+    before = len(notifier.sent)
+    time.sleep(3 * BEAT_NS / 1e9)
+    assert len(notifier.sent) == before, "something else than the loop feeds the watchdog"
+    stop.set()
+    end.set()
+    loop.join(20)
