@@ -99,7 +99,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
     bundle.model(precision)
     shown = shown_precision(bundle, precision)
     if shown != precision:
-        print(f"sonocart: {shown}: see {report_file(precision)} in the bundle", file=sys.stderr)
+        logger.warning("%s: see %s in the bundle", shown, report_file(precision))
     identity = Identity(bundle.spec.name, bundle.id, shown)
     point = bundle.spec.point(settings.model.operating_point)
     desk = Desk(bundle.spec, Choices(_roi(settings), point))
