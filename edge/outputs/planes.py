@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
+from edge.jfif import Planes, write_jfif
 
-# BT.709 luma and colour differences to those of BT.601, from the two sets of Kr and Kb.
-_709_TO_601_CHROMA = ((0.9900, -0.1107), (-0.0725, 0.9834))
-_709_TO_601_LUMA = (0.1016, 0.1961)
+_local = threading.local()
 
 
 def as_i420(frame: Frame) -> Frame:
@@ -48,75 +47,26 @@ def as_jpeg(frame: Frame, quality: int) -> bytes:
     return encode_planes(as_jfif(frame), quality)
 
 
-def as_jfif(frame: Frame) -> tuple[Plane, Plane, Plane]:
+def as_jfif(frame: Frame) -> Planes:
     """The planes that a JPEG of `frame` is made from: its own, or this thread's until the next call."""
     i420 = as_i420(frame)
-    if i420.matrix is Matrix.BT709 or not i420.full_range:
-        return _converted(i420)
-    luma, blue, red = (np.ascontiguousarray(plane) for plane in i420.planes)
-    return luma, blue, red
+    if i420.full_range and i420.matrix is Matrix.BT601:
+        luma, blue, red = (np.ascontiguousarray(plane) for plane in i420.planes)
+        return luma, blue, red
+    luma, blue, red = i420.planes
+    kept: Planes | None = getattr(_local, "planes", None)
+    if kept is None or kept[0].shape != luma.shape:
+        fresh = [np.empty(plane.shape, np.uint8) for plane in i420.planes]
+        kept = _local.planes = (fresh[0], fresh[1], fresh[2])
+    write_jfif((luma, blue, red), i420.full_range, i420.matrix, kept)
+    return kept
 
 
-def encode_planes(planes: tuple[Plane, Plane, Plane], quality: int) -> bytes:
+def encode_planes(planes: Planes, quality: int) -> bytes:
     """A JPEG of contiguous full-range BT.601 planes, chroma halved both ways."""
     import simplejpeg
 
     return bytes(simplejpeg.encode_jpeg_yuv_planes(*planes, quality=quality, fastdct=True))
-
-
-class _Jfif:
-    """A thread's own planes for one size of picture, written anew for every picture."""
-
-    def __init__(self, height: int, width: int):
-        self.luma = np.empty((height, width), np.uint8)
-        self.chroma = tuple(np.full((height // 2, width // 2), 128, np.uint8) for _ in range(2))
-        self.mask = tuple(np.empty((height // 2, width // 2), np.uint8) for _ in range(2))
-        self.coloured = np.s_[0:0, 0:0]  # the part of `chroma` that is not neutral
-
-
-_local = threading.local()
-
-
-def _converted(frame: Frame) -> tuple[Plane, Plane, Plane]:
-    """Full-range BT.601 planes of an I420 frame, valid until this thread's next call.
-
-    B-mode is grey: of the chroma only the rectangle that has colour is computed.
-    """
-    luma, blue, red = frame.planes
-    kept: _Jfif | None = getattr(_local, "jfif", None)
-    if kept is None or kept.luma.shape != luma.shape:
-        kept = _local.jfif = _Jfif(*luma.shape)
-    luma_scale, chroma_scale = (1.0, 1.0) if frame.full_range else (255.0 / 219.0, 255.0 / 224.0)
-    # addWeighted saturates and is faster than a table.
-    offset = 0.0 if frame.full_range else -16.0 * luma_scale
-    cv2.addWeighted(luma, luma_scale, luma, 0.0, offset, dst=kept.luma)
-    for plane in kept.chroma:
-        plane[kept.coloured] = 128
-    x, y, width, height = _coloured(blue, red, kept.mask)
-    part = kept.coloured = np.s_[y : y + height, x : x + width]
-    if width:
-        b, r = blue[part], red[part]
-        matrix = _709_TO_601_CHROMA if frame.matrix is Matrix.BT709 else ((1.0, 0.0), (0.0, 1.0))
-        for plane, row in zip(kept.chroma, matrix, strict=True):
-            from_b, from_r = (chroma_scale * weight for weight in row)
-            plane[part] = cv2.addWeighted(b, from_b, r, from_r, 128.0 * (1.0 - from_b - from_r))
-        if frame.matrix is Matrix.BT709:
-            whole = np.s_[2 * y : 2 * (y + height), 2 * x : 2 * (x + width)]
-            from_b, from_r = (chroma_scale * weight for weight in _709_TO_601_LUMA)
-            shift = cv2.addWeighted(b, from_b, r, from_r, -128.0 * (from_b + from_r), dtype=cv2.CV_16S)
-            shift = cv2.resize(shift, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
-            kept.luma[whole] = cv2.add(kept.luma[whole], shift, dtype=cv2.CV_8U)
-    return kept.luma, kept.chroma[0], kept.chroma[1]
-
-
-def _coloured(blue: Plane, red: Plane, mask: tuple[Plane, ...]) -> tuple[int, int, int, int]:
-    """Left, top, width and height of what is not grey in two chroma planes; all 0 where nothing is."""
-    for plane, distance in zip((blue, red), mask, strict=True):
-        cv2.absdiff(plane, 128.0, dst=distance)  # type: ignore[call-overload]
-    cv2.max(mask[0], mask[1], dst=mask[0])
-    cv2.threshold(mask[0], 1.0, 255.0, cv2.THRESH_BINARY, dst=mask[0])
-    x, y, width, height = cv2.boundingRect(mask[0])
-    return x, y, width, height
 
 
 @lru_cache(maxsize=4)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,13 +40,17 @@ class Slabs:
         self._slabs.append(slab)
         return slab
 
+    def planes(self, shapes: Sequence[tuple[int, ...]]) -> tuple[NDArray[np.uint8], ...]:
+        """Arrays of these shapes in one slab, each in one piece, their content whatever was there."""
+        ends = list(accumulate(map(prod, shapes)))
+        slab = self.take(ends[-1])
+        return tuple(
+            slab[end - prod(shape) : end].reshape(shape) for end, shape in zip(ends, shapes, strict=True)
+        )
+
     def copy(self, views: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
-        """A picture's planes, copied into one slab, each in one piece whatever the strides of `views`."""
-        slab = self.take(sum(view.size for view in views))
-        planes, begin = [], 0
-        for view in views:
-            plane = slab[begin : begin + view.size].reshape(view.shape)
+        """A picture's planes, copied into one slab, whatever the strides of `views`."""
+        planes = self.planes([view.shape for view in views])
+        for plane, view in zip(planes, views, strict=True):
             np.copyto(plane, view)
-            planes.append(plane)
-            begin += view.size
-        return tuple(planes)
+        return planes

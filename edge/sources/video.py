@@ -1,4 +1,4 @@
-"""A video file, decoded by FFmpeg through PyAV. The frame keeps the decoder's pixel format and planes."""
+"""A video file, decoded by FFmpeg through PyAV. The frame keeps the decoder's pixel format."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
 from edge.errors import DataError, NoInputError
+from edge.jfif import write_jfif
 from edge.pictures import rows_of
 from edge.sources.base import Pace, SourceEnded, SourceInfo
 from edge.sources.slabs import Slabs
@@ -152,7 +153,8 @@ def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int, slabs: Sla
 
     Decoders predict later pictures from the very buffers that they hand out, so drawing into those would
     leak. The planes are copied once, into memory of `slabs`, and the decoder has its buffers back at once.
-    Formats that `PixelFormat` lacks are converted to I420, range and matrix kept.
+    Formats that `PixelFormat` lacks become I420. I420 becomes full range and BT.601 while it is copied, which
+    costs no more and spares every encoder behind it the same work.
     """
     if picture.format.name not in _FORMATS or any(plane.line_size < 0 for plane in picture.planes):
         full = picture.color_range == _FULL_RANGE or picture.format.name.startswith("yuvj")
@@ -160,14 +162,12 @@ def as_frame(picture: av.VideoFrame, sequence: int, captured_ns: int, slabs: Sla
         picture = picture.reformat(format="yuvj420p" if full else "yuv420p", dst_color_range=wanted)
     pixel_format = _FORMATS[picture.format.name]
     views = [_plane(picture, index, pixel_format) for index in range(len(picture.planes))]
-    return Frame(
-        slabs.copy(views),
-        pixel_format,
-        sequence,
-        captured_ns,
-        full_range=_is_full_range(picture, pixel_format),
-        matrix=_matrix(picture),
-    )
+    full_range, matrix = _is_full_range(picture, pixel_format), _matrix(picture)
+    if pixel_format is not PixelFormat.I420:
+        return Frame(slabs.copy(views), pixel_format, sequence, captured_ns, full_range, matrix)
+    luma, blue, red = slabs.planes([view.shape for view in views])
+    write_jfif((views[0], views[1], views[2]), full_range, matrix, (luma, blue, red))
+    return Frame((luma, blue, red), pixel_format, sequence, captured_ns, full_range=True, matrix=Matrix.BT601)
 
 
 def _plane(picture: av.VideoFrame, index: int, pixel_format: PixelFormat) -> Plane:
