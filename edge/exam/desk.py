@@ -146,6 +146,11 @@ class Desk:
         """What can be chosen."""
         return self._spec.operating_points
 
+    @property
+    def noted(self) -> int:
+        """Number of the newest event."""
+        return self._number
+
     def note(self, kind: str, text: str) -> Event:
         """Keep an event of now; the oldest of more than `KEPT_EVENTS` is forgotten."""
         with self._lock:
