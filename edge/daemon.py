@@ -37,6 +37,7 @@ from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UsageError
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
+from edge.exam.performance import read_performance
 from edge.exam.reading import Identity
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
@@ -49,7 +50,7 @@ from edge.service.keep import start_recorders
 from edge.service.lock import only_instance
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
-from edge.settings import Settings
+from edge.settings import PageSettings, Settings
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
@@ -116,7 +117,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
                 require_writable(path, what)
         outputs: list[Output] = []
         if settings.page.address is not None:
-            outputs.append(_start_page(settings.page.address, identity, desk, timing, stack))
+            outputs += _start_page(settings.page, bundle, identity, desk, timing, stack)
         source = open_source(source_address, pace=pace, repeat=settings.source.loop)
         stack.callback(source.close)
         roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)
@@ -196,18 +197,27 @@ def _refuse_overwriting(source_address: str, video: Path | None, log: Path | Non
         raise UsageError(f"--record and --log are the same file, {log}; give two")
 
 
-def _start_page(address: str, identity: Identity, desk: Desk, timing: Timing, stack: ExitStack) -> Output:
+def _start_page(
+    page: PageSettings, bundle: Bundle, identity: Identity, desk: Desk, timing: Timing, stack: ExitStack
+) -> list[Output]:
+    from edge.outputs.metrics import Metrics
+    from edge.outputs.page.access import read_tokens
     from edge.outputs.page.hub import Hub
     from edge.outputs.page.server import PageServer, parse_address
+    from edge.outputs.page.serving import Serving
 
-    host, port = parse_address(address)
-    hub = Hub(identity, desk, timing)
+    assert page.address is not None
+    host, port = parse_address(page.address)
+    tokens = None if page.tokens is None else read_tokens(page.tokens)
+    serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers)
+    metrics = Metrics(identity, timing)
+    hub = Hub(identity, desk, timing, read_performance(bundle))
     stack.callback(hub.close)
-    server = PageServer(host, port, hub)
+    server = PageServer(host, port, hub, metrics, serving)
     stack.callback(server.close)
     server.start()
     logger.info("page: %s", server.url)
-    return hub
+    return [metrics, hub]
 
 
 def _checked_engine(bundle: Bundle, precision: str) -> Engine:

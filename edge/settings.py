@@ -82,8 +82,36 @@ class PageSettings(Section, frozen=True):
     """The live picture in a browser."""
 
     address: Annotated[
-        str | None, says("serve the live picture, on loopback", option="--page", metavar="HOST:PORT")
+        str | None,
+        says(
+            "serve the live picture; on loopback, unless there are tokens",
+            option="--page",
+            metavar="HOST:PORT",
+        ),
     ] = None
+    tokens: Annotated[
+        Path | None,
+        says(
+            'JSON file with an "operator" and perhaps a "viewer" token that visitors have to show',
+            option="--page-tokens",
+            metavar="FILE",
+        ),
+    ] = None
+    certificate: Annotated[
+        Path | None, says("PEM file; serve over TLS", option="--page-certificate", metavar="FILE")
+    ] = None
+    key: Annotated[
+        Path | None,
+        says(
+            "PEM file of the certificate's key, unless it is in the same file",
+            option="--page-key",
+            metavar="FILE",
+        ),
+    ] = None
+    hosts: Annotated[
+        tuple[str, ...], says("further names of this machine that the page answers to, without the port")
+    ] = ()
+    viewers: Annotated[int, Meta(ge=1, le=200), says("at a time, at most")] = 64
 
 
 class RecordingSettings(Section, frozen=True):

@@ -51,6 +51,11 @@ class Timing:
         yield
         samples.add(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu)
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names, in the order of first use."""
+        return tuple(self._stages)
+
     def count(self, name: str) -> int:
         """How often a stage has run."""
         samples = self._stages.get(name)

@@ -76,7 +76,9 @@ class Tokens:
         """Whose cookie this is."""
         found = Role.ANYBODY
         for role, secret in ((Role.VIEWER, self.viewer), (Role.OPERATOR, self.operator)):
-            if secret is not None and hmac.compare_digest(value.encode("utf-8", "replace"), cookie_of(secret).encode()):
+            if secret is not None and hmac.compare_digest(
+                value.encode("utf-8", "replace"), cookie_of(secret).encode()
+            ):
                 found = role
         return found
 

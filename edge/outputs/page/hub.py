@@ -146,12 +146,18 @@ class Hub:
         """Pictures to step back through, oldest first."""
         return tuple(self._past)
 
-    def hello(self) -> dict[str, object]:
-        """What does not change while the page is served."""
+    def identity(self) -> dict[str, str]:
+        """Of the model."""
         return {
             "model": self._identity.model,
             "bundle": self._identity.bundle,
             "precision": self._identity.precision,
+        }
+
+    def hello(self) -> dict[str, object]:
+        """What does not change while the page is served."""
+        return {
+            **self.identity(),
             "grades": GRADES,
             "points": [
                 {"name": point.name, "threshold": point.threshold}

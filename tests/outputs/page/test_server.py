@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import cv2
 import httpx
@@ -14,30 +14,12 @@ from websockets.sync.client import connect
 
 from edge.contract.roi import Roi
 from edge.errors import BusyError, UsageError
-from edge.exam.desk import Choices, Desk
+from edge.outputs.metrics import Metrics
 from edge.outputs.page import hub as hub_module
-from edge.outputs.page.hub import Hub
 from edge.outputs.page.server import PageServer, parse_address
 from edge.timing import Timing
-from tests.clips import i420
-from tests.fakes import spec
-from tests.outputs.test_overlay import IDENTITY, POINT, reading
-
-
-@pytest.fixture
-def page():
-    hub = Hub(IDENTITY, Desk(spec(), Choices(None, POINT)), Timing())
-    server = PageServer("127.0.0.1", 0, hub)
-    server.start()
-    for _ in range(500):
-        try:
-            httpx.get(server.url + "health")
-            break
-        except httpx.TransportError:
-            time.sleep(0.01)
-    yield hub, server
-    server.close()
-    hub.close()
+from tests.outputs.test_overlay import IDENTITY, reading
+from tests.pages import grey, wait_for
 
 
 @pytest.fixture
@@ -48,30 +30,27 @@ def encoded(monkeypatch):
     return calls
 
 
+@contextmanager
 def view(server, **options):
-    return connect(
-        server.url.replace("http", "ws") + "live", origin=server.url.rstrip("/"), open_timeout=10, **options
-    )
+    address = server.url.replace("http", "ws") + "live"
+    with connect(address, origin=server.url.rstrip("/"), open_timeout=10, **options) as viewer:
+        assert "hello" in json.loads(viewer.recv(10))
+        yield viewer
 
 
-def grey(level):
-    return i420(np.full((48, 64), level, np.uint8), full_range=True)
-
-
-def wait_for(condition):
-    for _ in range(1000):
-        if condition():
-            return
-        time.sleep(0.005)
-    pytest.fail("did not come about")
+def split(message):
+    """Status and JPEG of a picture."""
+    head = int.from_bytes(message[:4], "big")
+    return json.loads(message[4 : 4 + head]), message[4 + head :]
 
 
 def receive(viewer):
     """Status and grey level of the next picture."""
     while True:
-        status, jpeg = json.loads(viewer.recv(10)), viewer.recv(10)
+        message = viewer.recv(10)
         viewer.send("next")
-        if jpeg:
+        if isinstance(message, bytes):
+            status, jpeg = split(message)
             return status, int(cv2.imdecode(np.frombuffer(jpeg, np.uint8), 0).mean())
 
 
@@ -83,7 +62,7 @@ def test_viewer_sees_picture_and_status(page):
         status, level = receive(viewer)
     assert abs(level - 100) <= 1
     assert status["record"]["risk"] == 0.71
-    assert (status["bundle"], status["threshold"], status["n"]) == ("a1b2c3d4e5f6", 0.42, 48)
+    assert (status["point"], status["threshold"], status["n"]) == ("balanced", 0.42, 48)
 
 
 def test_nothing_is_encoded_without_viewers(page, encoded):
@@ -115,7 +94,7 @@ def test_slow_viewer_gets_the_newest_picture_next(page):
     with view(server) as viewer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(10), reading())
-        json.loads(viewer.recv(10)), viewer.recv(10)  # taken, not yet acknowledged
+        viewer.recv(10)  # taken, not yet acknowledged
         for level in range(20, 200, 20):
             hub.present(grey(level), reading())
             time.sleep(0.02)
@@ -126,7 +105,7 @@ def test_slow_viewer_gets_the_newest_picture_next(page):
 
 
 def test_viewer_that_takes_nothing_is_let_go(page, monkeypatch):
-    monkeypatch.setattr("edge.outputs.page.server._ACK_S", 0.1)
+    monkeypatch.setattr("edge.outputs.page.app._ACK_S", 0.1)
     hub, server = page
     with view(server):
         wait_for(lambda: hub.viewers == 1)
@@ -141,9 +120,21 @@ def test_silence_is_told_without_a_picture(page):
         hub.present(grey(10), reading())
         receive(viewer)
         hub.note(reading(reason="no new picture for 1 s"))
-        status, jpeg = json.loads(viewer.recv(10)), viewer.recv(10)
-    assert jpeg == b""
-    assert status["record"]["reason"] == "no new picture for 1 s"
+        said = json.loads(viewer.recv(10))
+    assert said["status"]["record"]["reason"] == "no new picture for 1 s"
+
+
+def test_what_a_hanging_loop_said_last_is_not_repeated(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading(0.71))
+        receive(viewer)
+        hub._told_s -= 1.5
+        said = viewer.recv(10)
+    assert json.loads(said)["hung"] > 1.5
+    assert "0.71" not in said
+    assert httpx.get(server.url + "health").json()["state"] == "the loop does not answer"
 
 
 def test_late_viewer_is_not_shown_an_old_picture(page):
@@ -176,7 +167,7 @@ def test_order_that_makes_no_sense_is_answered_and_changes_nothing(page):
     with view(server) as viewer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(10), reading())
-        json.loads(viewer.recv(10)), viewer.recv(10)
+        viewer.recv(10)
         for order in ('{"roi": [0, 0, 900, 900]}', "{", '{"point": "brave"}', '{"shutdown": true}'):
             viewer.send(order)
             assert json.loads(viewer.recv(10))["error"]
@@ -215,7 +206,8 @@ def test_health_says_whether_pictures_come(page, monkeypatch):
     hub.present(grey(1), reading(0.5))
     answer = httpx.get(server.url + "health")
     assert answer.status_code == 200
-    assert answer.json()["status"]["record"]["risk"] == 0.5
+    assert answer.json()["state"] == "live"
+    assert "risk" not in answer.text, "anybody may ask"
     hub.presented_s -= 1.5
     answer = httpx.get(server.url + "health")
     assert answer.status_code == 503
@@ -247,7 +239,7 @@ def test_no_other_file_is_served(page, path):
 
 def test_port_in_use_is_one_clear_error(page):
     with pytest.raises(BusyError, match="Address already in use"):
-        PageServer("127.0.0.1", page[1].port, page[0])
+        PageServer("127.0.0.1", page[1].port, page[0], Metrics(IDENTITY, Timing()))
 
 
 def test_hub_never_waits_for_its_encoder(page, monkeypatch):
@@ -274,16 +266,16 @@ def test_picture_that_cannot_be_encoded_does_not_end_the_page(page, monkeypatch)
         assert abs(receive(viewer)[1] - 60) <= 1
 
 
-@pytest.mark.parametrize("text", ["8080", "127.0.0.1:", ":x", "127.0.0.1:99999", "host"])
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1:", ":x", "127.0.0.1:99999", "host", "example.test:80"])
 def test_address_that_is_none(text):
-    with pytest.raises(UsageError, match="expected HOST:PORT"):
+    with pytest.raises(UsageError, match="no address for the page"):
         parse_address(text)
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0:80", "192.168.1.4:8080", "[::]:80", "example.test:80"])
-def test_address_that_others_can_reach_is_refused(text):
+@pytest.mark.parametrize("text", ["0.0.0.0:0", "192.168.1.4:8080", "[::]:80"])
+def test_address_that_others_can_reach_is_refused_without_tokens(page, text):
     with pytest.raises(UsageError, match="loopback only"):
-        parse_address(text)
+        PageServer(*parse_address(text), page[0], Metrics(IDENTITY, Timing()))
 
 
 def test_addresses_of_this_machine():

@@ -1,0 +1,131 @@
+"""Whoever says nothing, takes nothing or sends too much costs next to nothing and is let go."""
+
+import socket
+import time
+from contextlib import ExitStack
+
+import httpx
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from edge.outputs.page import guard
+from tests.outputs.test_overlay import reading
+from tests.pages import grey, wait_for
+
+
+def dial(server, sent=b""):
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    line.sendall(sent)
+    return line
+
+
+def send_and_read(viewer, messages, **options):
+    for one in messages:
+        viewer.send(one, **options)
+    while True:
+        viewer.recv(10)
+
+
+def closed(line):
+    try:
+        while line.recv(1 << 16):
+            pass
+        return True
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /health HT", b"POST /order HTTP/1.1\r\nHost: x\r\n"])
+def test_request_that_does_not_come_is_not_waited_for(page, monkeypatch, sent):
+    monkeypatch.setattr(guard, "HEADER_S", 0.2)
+    with dial(page[1], sent) as line:
+        assert closed(line)
+
+
+def test_connection_kept_alive_is_closed_when_nothing_more_is_asked(page, monkeypatch):
+    monkeypatch.setattr(guard, "HEADER_S", 0.3)
+    ask = f"GET /role HTTP/1.1\r\nHost: 127.0.0.1:{page[1].port}\r\n\r\n".encode()
+    with dial(page[1], ask) as line:
+        assert b"200 OK" in line.recv(4096)
+        line.sendall(ask)
+        assert b"200 OK" in line.recv(4096)
+        assert closed(line)
+
+
+def test_silent_connections_make_room_for_those_who_ask(page, monkeypatch):
+    monkeypatch.setattr(guard, "CONNECTIONS", 20)
+    with ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(dial(page[1]))
+        assert httpx.get(page[1].url + "role").status_code == 200
+
+
+def test_viewer_of_the_stream_that_takes_nothing_is_dropped(page, monkeypatch):
+    monkeypatch.setattr(guard, "STALLED_S", 0.3)
+    hub, server = page
+    noise = np.random.default_rng(0).integers(0, 255, (720, 1280), np.uint8)
+    ask = f"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
+    with dial(server, ask):
+        wait_for(lambda: hub.viewers == 1)
+        for _ in range(400):
+            frame = grey(0, (720, 1280))
+            frame.planes[0][:] = noise
+            hub.present(frame, reading())
+            time.sleep(0.02)
+            if not hub.viewers:
+                break
+        assert hub.viewers == 0
+
+
+@pytest.mark.parametrize(("size", "code"), [(5000, 413), (4000, 422)])
+def test_huge_body_is_refused(page, size, code):
+    page[0].present(grey(1), reading())
+    origin = {"Origin": page[1].url.rstrip("/")}
+    answer = httpx.post(page[1].url + "order", headers=origin, content=b"[" * size)
+    assert answer.status_code == code
+
+
+def test_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
+    monkeypatch.setattr("edge.outputs.page.app._ACK_S", 0.2)
+    host = f"127.0.0.1:{page[1].port}"
+    ask = f"POST /order HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Length: 99\r\n\r\n{{"
+    with dial(page[1], ask.encode()) as line:
+        assert b" 408 " in line.recv(4096)
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, b"bytes", ["{}"] * 400], ids=["huge", "bytes", "flood"])
+def test_socket_that_is_abused_is_closed_and_the_others_go_on(page, message):
+    hub, server = page
+    address = server.url.replace("http", "ws") + "live"
+    with connect(address, origin=server.url.rstrip("/"), max_size=None) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        with pytest.raises(ConnectionClosed):
+            send_and_read(viewer, message if isinstance(message, list) else [message])
+    wait_for(lambda: hub.viewers == 0)
+    assert httpx.get(server.url + "role").status_code == 200
+
+
+def test_bad_utf8_closes_that_socket_alone(page):
+    hub, server = page
+    with connect(server.url.replace("http", "ws") + "live", origin=server.url.rstrip("/")) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        with pytest.raises(ConnectionClosed):
+            send_and_read(viewer, [b"\xff\xfe\xfa"], text=True)
+    wait_for(lambda: hub.viewers == 0)
+
+
+def test_mjpeg_shows_a_card_instead_of_an_old_picture(page):
+    hub, server = page
+    with httpx.stream("GET", server.url + "stream.mjpg?view=clean", timeout=10) as answer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading())
+        data = b""
+        for chunk in answer.iter_raw():
+            data += chunk
+            if data.count(b"--picture") >= 2:
+                break
+    assert data.count(b"Content-Type: image/jpeg") >= 2

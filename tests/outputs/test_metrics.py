@@ -1,0 +1,49 @@
+"""Prometheus is told what happened, under the names that are documented."""
+
+import re
+
+from edge.outputs.metrics import NAMES, Metrics
+from edge.timing import Timing
+from tests.outputs.test_overlay import IDENTITY, black, reading
+
+LINE = re.compile(r'^[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[0-9.e+-]+$')
+
+
+def told(metrics):
+    lines = [line for line in metrics.exposition(3).splitlines() if not line.startswith("#")]
+    assert all(LINE.match(line) for line in lines), lines
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_pictures_risks_and_reasons_are_counted():
+    timing = Timing()
+    metrics = Metrics(IDENTITY, timing)
+    with timing.stage("draw"):
+        pass
+    for one in (reading(0.71), reading(0.71), reading(reason="picture frozen")):
+        metrics.present(black(), one)
+    values = told(metrics)
+    assert values["sonocart_pictures_presented_total"] == 3
+    assert values["sonocart_pictures_withheld_total"] == 1
+    assert values["sonocart_risk_count"] == 1, "one risk drawn twice is one risk"
+    assert values['sonocart_risk_bucket{le="0.7"}'] == 0
+    assert values['sonocart_risk_bucket{le="0.8"}'] == 1
+    assert values['sonocart_signal_state{state="live"}'] == 1
+    assert values['sonocart_stage_seconds_count{stage="draw"}'] == 1
+    assert values["sonocart_page_viewers"] == 3
+    assert told(metrics)['sonocart_stage_seconds_count{stage="draw"}'] == 1, "each sample is counted once"
+
+
+def test_every_documented_name_is_told_and_no_other():
+    metrics, timing = Metrics(IDENTITY, timing := Timing()), timing
+    with timing.stage("draw"):
+        pass
+    metrics.present(black(), reading())
+    found = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in told(metrics)}
+    assert found == set(NAMES)
+
+
+def test_labels_cannot_break_the_format():
+    identity = type(IDENTITY)('a"b\\c\nd', "x", "int8")
+    text = Metrics(identity, Timing()).exposition(0)
+    assert 'model="a\\"b\\\\c\\nd"' in text
