@@ -14,6 +14,17 @@ DEFAULT = "balanced"
 _EDGE = 0.005  # no threshold nearer to 0 or 1: beyond the last validation image nothing is known
 
 
+def performance(malignant: ArrayLike, risks: ArrayLike, threshold: float) -> dict[str, float]:
+    """What `edge.exam.performance.Performance` holds, of the images that the threshold was chosen on."""
+    truth, called = np.asarray(malignant, bool), np.asarray(risks, np.float64) >= threshold
+    return {
+        "sensitivity": round(float(called[truth].mean()), 4),
+        "specificity": round(float((~called[~truth]).mean()), 4),
+        "malignant": int(truth.sum()),
+        "benign": int((~truth).sum()),
+    }
+
+
 def choose_points(malignant: ArrayLike, risks: ArrayLike) -> tuple[OperatingPoint, ...]:
     """High sensitivity, balanced (largest sensitivity + specificity; Youden 1950) and high specificity.
 

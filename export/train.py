@@ -38,7 +38,7 @@ from export.checkpoint import save_checkpoint
 from export.classifier import Classifier, fuse
 from export.fit import Epoch, Examples, Recipe, fit, predict
 from export.network import NETWORKS, load_initial
-from export.operating_points import DEFAULT, choose_points
+from export.operating_points import DEFAULT, choose_points, performance
 from export.progress import bar
 from export.run_folder import (
     STATE,
@@ -156,6 +156,10 @@ def main(args: argparse.Namespace) -> int:
         "seconds": round(time.perf_counter() - began, 1),
         "temperature": round(run.temperature, 4),
         "operating_points": {point.name: round(point.threshold, 4) for point in run.operating_points},
+        "performance": {
+            point.name: performance(validation.malignant, risks, point.threshold)
+            for point in run.operating_points
+        },
     }
     with new_file(args.out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2) + "\n")

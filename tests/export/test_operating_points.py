@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.operating_points import choose_points
+from export.operating_points import choose_points, performance
 from export.statistics import ConfusionMatrix
 
 
@@ -25,3 +25,8 @@ def test_each_point_reaches_its_aim(seed, benign, malignant):
 def test_thresholds_lie_between_risks_not_on_them():
     points = choose_points([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.8])
     assert {point.name: round(point.threshold, 3) for point in points}["balanced"] == 0.4
+
+
+def test_performance_counts_what_the_threshold_calls():
+    found = performance([1, 1, 1, 0, 0], [0.9, 0.5, 0.2, 0.4, 0.6], 0.5)
+    assert found == {"sensitivity": 0.6667, "specificity": 0.5, "malignant": 3, "benign": 2}

@@ -63,6 +63,8 @@ class Status(msgspec.Struct, frozen=True):
     heatmap: bool
     moved: bool
     prevalence: float | None
+    ppv: float | None
+    npv: float | None
     recording: bool
     recording_refused: str | None
     recording_text: str
@@ -208,6 +210,7 @@ class Hub:
 
     def _status(self, frame: Frame, reading: Reading, now_ns: int) -> Status:
         choices, keeping = reading.choices, self.desk.keeping
+        known = None if choices.prevalence is None else self._performance.get(choices.point.name)
         return Status(
             record=record_of(reading, reading.shown),
             width=frame.width,
@@ -227,6 +230,8 @@ class Hub:
             heatmap=choices.heatmap,
             moved=choices.place is not None,
             prevalence=choices.prevalence,
+            ppv=None if known is None else known.ppv(choices.prevalence or 0.0),
+            npv=None if known is None else known.npv(choices.prevalence or 0.0),
             recording=keeping.recording,
             recording_refused=keeping.refused,
             recording_text=keeping.text,

@@ -1,169 +1,337 @@
-// The newest picture and what is said about it. Nothing here decides: words and figures come from the cart.
-"use strict";
+// What the page shows. Nothing here decides: words and figures come from the cart.
+import { Graph } from "./graph.js";
+import { Live } from "./live.js";
+import { Region, lay } from "./region.js";
 
-const STALE_MS = 1000;
+const STALE_MS = 1000, LOGGED = 200;
 const byId = (id) => document.getElementById(id);
-const canvas = byId("picture");
-const context = canvas.getContext("2d", { alpha: false });
-let lastPicture = 0;
-let retry = 250;
-let socket = null;
-let start = null; // where the pointer went down, while a region is drawn
+const canvas = byId("picture"), context = canvas.getContext("2d", { alpha: false });
+const latency = new Graph(byId("latency"), "Latency", "ms", "#56b4e9");
+const drops = new Graph(byId("drops"), "Dropped pictures", "a second", "#e69f00");
+const now = { status: null, hello: null, picture: 0, hiding: false, frozen: null, event: 0, dropped: null, hung: "" };
 
-function say(link, words, veil) {
-  if (document.body.dataset.link !== link) document.body.dataset.link = link;
-  if (byId("words").textContent !== words) byId("words").textContent = words;
-  byId("veil").hidden = !veil;
-  if (veil) byId("veil").textContent = veil;
+const text = (id, words) => { const part = byId(id); if (part.textContent !== words) part.textContent = words; };
+const percent = (value, digits = 0) => (100 * value).toFixed(digits);
+
+const live = new Live({
+  hello(hello) {
+    now.hello = hello;
+    document.body.dataset.operator = hello.operator;
+    for (const part of document.querySelectorAll(".operator")) part.disabled = !hello.operator;
+    text("model", `${hello.model}, ${hello.precision}`);
+    text("bundle", hello.bundle);
+    byId("point").replaceChildren(...hello.points.map((point) => new Option(point.name, point.name)));
+    byId("grades").replaceChildren(...hello.grades.map((grade) => {
+      const button = document.createElement("button");
+      button.type = "button"; button.textContent = grade; button.dataset.grade = grade;
+      button.disabled = !hello.operator;
+      button.addEventListener("click", () => live.order({ grade }));
+      return button;
+    }));
+    byId("enter").hidden = hello.operator;
+  },
+  picture(status, bitmap) {
+    now.picture = performance.now();
+    now.hung = "";
+    link("live", status.record.state, "");
+    if (!now.frozen) paint(bitmap);
+    bitmap.close();
+    hear(status);
+    latency.add(status.latency_ms);
+    drops.add(now.dropped === null ? 0 : status.dropped - now.dropped);
+    now.dropped = status.dropped;
+  },
+  status(status) { now.hung = ""; hear(status); },
+  hung(seconds) { now.hung = `the cart has not answered for ${Math.round(seconds)} s`; },
+  error(words) { complain(words); },
+  closed: knock,
+});
+
+function hear(status) {
+  const before = now.status;
+  now.status = status;
+  if (status.hidden) now.hiding = false;
+  if (!now.frozen) estimate(status.record, status);
+  text("words", status.record.state);
+  text("threshold", `${percent(status.threshold, 1)} %`);
+  const point = now.hello && now.hello.points.find((one) => one.name === status.point);
+  const known = point && point.sensitivity !== undefined;
+  text("sensitivity", known ? `${percent(point.sensitivity)} % of ${point.malignant}` : "not in this bundle");
+  text("specificity", known ? `${percent(point.specificity)} % of ${point.benign}` : "not in this bundle");
+  const unknown = known ? "give a prevalence" : "–";
+  text("ppv", status.ppv === null ? unknown : `${percent(status.ppv)} %`);
+  text("npv", status.npv === null ? unknown : `${percent(status.npv)} %`);
+  text("fps", `${status.fps.toFixed(0)} a second, ${status.width}×${status.height}`);
+  text("dropped", String(status.dropped));
+  text("viewers", String(status.viewers));
+  text("recording", status.recording_refused || status.recording_text || (status.recording ? "on" : "off"));
+  press("hide", status.hidden);
+  press("record", status.recording);
+  byId("record").disabled = !(now.hello && now.hello.operator) || status.recording_refused !== null;
+  byId("whole").disabled = !(now.hello && now.hello.operator) || !status.chosen;
+  byId("reader").checked = status.second_reader;
+  byId("grading").hidden = !status.second_reader;
+  byId("case").disabled = !(now.hello && now.hello.operator) || status.grade === null;
+  for (const button of byId("grades").children) {
+    const chosen = button.dataset.grade === status.grade;
+    if (button.getAttribute("aria-pressed") !== String(chosen)) button.setAttribute("aria-pressed", chosen);
+  }
+  settle("point", status.point);
+  settle("prevalence", status.prevalence === null ? "" : String(+percent(status.prevalence, 1)));
+  settle("panel", status.moved ? "own" : "auto");
+  if (!before || before.events !== status.events) log();
+  cover();
 }
 
-function percent(value) { return Math.round(100 * value); }
-
-function show(status) {
-  if (!status) return;
-  const record = status.record;
-  const known = record.risk !== null;
+// What a picture is worth. `status` is that of the newest picture, also where an older one is shown.
+function estimate(record, status) {
+  const known = record.risk !== null && !now.hiding;
   const above = known && record.risk >= status.threshold;
   const side = above ? "above" : "below";
-  byId("risk").textContent = known ? `${percent(record.risk)} %` : "withheld";
+  text("risk", known ? `${percent(record.risk)} %` : "withheld");
   byId("risk").className = known ? "" : "withheld";
-  byId("range").textContent = known
-    ? `${percent(record.low)} to ${percent(record.high)} %, ${status.n} frames` : record.reason;
-  byId("category").textContent = known ? `${above ? "▲" : "▼"} ${side} threshold` : "";
+  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${status.n ? `, ${status.n} frames` : ""}`
+    : now.hiding ? "hidden by the operator" : record.reason || "");
+  text("category", known ? `${above ? "▲" : "▼"} ${side} threshold` : "");
   byId("category").className = side;
   byId("interval").setAttribute("class", side);
   byId("interval").setAttribute("x", known ? 100 * record.low : 0);
   byId("interval").setAttribute("width", known ? Math.max(1, 100 * (record.high - record.low)) : 0);
-  byId("mark").setAttribute("x", known ? 100 * record.risk - 0.4 : -2);
+  byId("needle").setAttribute("x", known ? 100 * record.risk - 0.4 : -2);
   byId("notch").setAttribute("x", 100 * status.threshold - 0.25);
-  byId("age").textContent = known ? `${Math.round(record.age_ms)} ms` : "–";
-  byId("fps").textContent = `${status.fps.toFixed(0)} fps, ${status.width}×${status.height}`;
-  byId("dropped").textContent = status.dropped;
-  showPoints(status);
-  byId("hide").setAttribute("aria-pressed", status.hidden);
-  byId("whole").disabled = !status.chosen;
-  byId("model").textContent = `${status.model}, ${status.precision}`;
-  byId("bundle").textContent = status.bundle;
-  byId("words").textContent = record.state;
+  text("age", known && record.age_ms !== null ? `age ${Math.round(record.age_ms)} ms` : "");
 }
 
-function showPoints(status) {
-  const select = byId("point");
-  if (select.options.length !== status.points.length) {
-    select.replaceChildren(...status.points.map((name) => new Option(name, name)));
+function withhold(words) {
+  link("stale", "no picture", words);
+  text("risk", "withheld");
+  byId("risk").className = "withheld";
+  text("range", words);
+  text("category", "");
+  text("age", "");
+  byId("interval").setAttribute("width", 0);
+  byId("needle").setAttribute("x", -2);
+}
+
+function link(state, words, veil) {
+  if (document.body.dataset.link !== state) document.body.dataset.link = state;
+  text("words", words);
+  byId("veil").hidden = !veil;
+  text("veil", veil);
+}
+
+function press(id, on) {
+  if (byId(id).getAttribute("aria-pressed") !== String(on)) byId(id).setAttribute("aria-pressed", on);
+}
+
+// Shows the cart's value unless the operator is just changing it.
+function settle(id, value) {
+  if (document.activeElement !== byId(id) && byId(id).value !== value) byId(id).value = value;
+}
+
+function complain(words) {
+  text("notice", words);
+  clearTimeout(complain.timer);
+  complain.timer = setTimeout(() => text("notice", ""), 8000);
+}
+
+function paint(bitmap) {
+  if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+    canvas.width = bitmap.width;
+    canvas.height = bitmap.height;
   }
-  if (document.activeElement !== select) select.value = status.point;
-  select.title = `threshold ${percent(status.threshold)} %`;
+  context.drawImage(bitmap, 0, 0);
 }
 
-// An order to the cart. What it did is seen in the next status, never assumed here.
-function order(change) {
-  byId("notice").textContent = "";
-  if (socket && socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(change));
+// Hides the panel at once; the next pictures come without the figure.
+function cover() {
+  const panel = now.hiding && !now.frozen && live.view === "annotated" && now.status && now.status.panel;
+  byId("cover").hidden = !panel;
+  if (panel) lay(byId("cover"), canvas, panel);
 }
 
-// Where the pointer is, in the picture's own pixels.
-function place(event) {
-  const box = canvas.getBoundingClientRect();
-  const within = (value, size) => Math.round(Math.min(Math.max(value, 0), size));
-  return [within((event.clientX - box.left) * canvas.width / box.width, canvas.width),
-    within((event.clientY - box.top) * canvas.height / box.height, canvas.height)];
+function hide() {
+  const on = !now.status.hidden;
+  now.hiding = on;
+  live.order({ hidden: on });
+  estimate(now.status.record, now.status);
+  press("hide", on);
+  cover();
 }
 
-function rectangle(from, to) {
-  const x = Math.min(from[0], to[0]), y = Math.min(from[1], to[1]);
-  return [x, y, Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1])];
+const region = new Region(canvas, byId("box"), (rect) => live.order({ roi: rect }));
+function editRegion(on) {
+  region.edit(on, now.status && now.status.chosen ? now.status.region : null);
+  press("region", on);
 }
 
-function drawing(on) {
-  start = null;
-  byId("band").hidden = true;
-  byId("region").setAttribute("aria-pressed", on);
-  canvas.classList.toggle("drawing", on);
-}
-
-function stretch(to) {
-  const box = canvas.getBoundingClientRect(), frame = canvas.parentElement.getBoundingClientRect();
-  const scale = box.width / canvas.width;
-  const [x, y, width, height] = rectangle(start, to);
-  const style = byId("band").style;
-  style.left = `${box.left - frame.left + x * scale}px`;
-  style.top = `${box.top - frame.top + y * scale}px`;
-  style.width = `${width * scale}px`;
-  style.height = `${height * scale}px`;
-  byId("band").hidden = false;
-}
-
+// The panel can be dragged where it disturbs least.
+let dragged = null;
 canvas.addEventListener("pointerdown", (event) => {
-  if (!canvas.classList.contains("drawing")) return;
+  if (region.editing || !now.status || !now.status.panel || !now.hello.operator || live.view !== "annotated") return;
+  const [x, y] = region.at(event), [left, top, width, height] = now.status.panel;
+  if (x < left || y < top || x > left + width || y > top + height) return;
   canvas.setPointerCapture(event.pointerId);
-  start = place(event);
+  dragged = { dx: x - left, dy: y - top, from: [x, y] };
 });
-canvas.addEventListener("pointermove", (event) => { if (start) stretch(place(event)); });
 canvas.addEventListener("pointerup", (event) => {
-  if (!start) return;
-  order({ roi: rectangle(start, place(event)) });
-  drawing(false);
+  if (!dragged) return;
+  const [x, y] = region.at(event), far = Math.abs(x - dragged.from[0]) + Math.abs(y - dragged.from[1]) > 8;
+  if (far) movePanel(x - dragged.dx, y - dragged.dy);
+  dragged = null;
 });
-canvas.addEventListener("pointercancel", () => drawing(false));
-byId("region").addEventListener("click", () => drawing(!canvas.classList.contains("drawing")));
-byId("whole").addEventListener("click", () => order({ roi: null }));
-byId("point").addEventListener("change", (event) => order({ point: event.target.value }));
-const toggle = () => order({ hidden: byId("hide").getAttribute("aria-pressed") !== "true" });
-byId("hide").addEventListener("click", toggle);
-addEventListener("keydown", (event) => {
-  if (event.key === "Escape") drawing(false);
-  if (event.key.toLowerCase() === "h" && event.target.tagName !== "SELECT") toggle();
-});
+canvas.addEventListener("pointercancel", () => { dragged = null; });
 
-async function draw(data) {
-  const picture = await createImageBitmap(new Blob([data], { type: "image/jpeg" }));
-  if (canvas.width !== picture.width || canvas.height !== picture.height) {
-    canvas.width = picture.width;
-    canvas.height = picture.height;
+function movePanel(x, y) {
+  const within = (value, size) => Math.min(Math.max(Math.round(value), 0), size - 1);
+  live.order({ place: [within(x, canvas.width), within(y, canvas.height)] });
+}
+
+byId("panel").addEventListener("change", (event) => {
+  const value = event.target.value, margin = Math.round(canvas.height / 60);
+  if (value === "auto") live.order({ place: null });
+  else {
+    const [, , width, height] = now.status.panel;
+    movePanel(value[1] === "l" ? margin : canvas.width - width - margin,
+      value[0] === "t" ? margin : canvas.height - height - margin);
   }
-  context.drawImage(picture, 0, 0);
-  picture.close();
-  lastPicture = performance.now();
+});
+
+async function freeze() {
+  if (now.frozen) {
+    now.frozen = null;
+    byId("then").hidden = true;
+  } else {
+    const answer = await fetch("/past");
+    if (!answer.ok) { complain((await answer.text()).trim()); return; }
+    const past = await answer.json();
+    now.frozen = { past, at: past.length };
+    text("then", "frozen: this is not live");
+    byId("then").hidden = false;
+  }
+  press("freeze", now.frozen !== null);
+  steppable();
 }
 
-function connect() {
-  const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const mine = socket = new WebSocket(`${scheme}://${location.host}/live`);
-  mine.binaryType = "arraybuffer";
-  let status = null;
-  mine.onmessage = async (message) => {
-    if (typeof message.data === "string") {
-      const said = JSON.parse(message.data);
-      if (said && said.error) byId("notice").textContent = said.error;
-      else status = said;
-      return;
-    }
-    if (message.data.byteLength) {
-      await draw(message.data);
-      say("live", status.record.state, "");
-    }
-    show(status);
-    if (mine.readyState === WebSocket.OPEN) mine.send("next");
-  };
-  mine.onopen = () => { retry = 250; };
-  mine.onclose = () => {
-    setTimeout(connect, retry);
-    retry = Math.min(2 * retry, 4000);
-  };
+function steppable() {
+  byId("back").disabled = !now.frozen || now.frozen.at <= 0;
+  byId("forth").disabled = !now.frozen || now.frozen.at >= now.frozen.past.length - 1;
 }
+
+async function step(by) {
+  if (!now.frozen) return;
+  const frozen = now.frozen, at = frozen.at + by;
+  if (at < 0 || at >= frozen.past.length) return;
+  frozen.at = at;
+  const { number, record } = frozen.past[at];
+  const answer = await fetch(`/past/${number}.jpg`);
+  if (!answer.ok) { complain("this picture is not kept any more"); return; }
+  const bitmap = await createImageBitmap(await answer.blob());
+  if (now.frozen === frozen && frozen.at === at) {
+    paint(bitmap);
+    const newest = frozen.past[frozen.past.length - 1].record.captured_ns;
+    text("then", `frozen: picture ${at + 1} of ${frozen.past.length}, ${((newest - record.captured_ns) / 1e9).toFixed(1)} s before the last`);
+    estimate({ ...record, ...concealed(record) }, { ...now.status, n: 0 });
+  }
+  bitmap.close();
+  steppable();
+}
+
+// What must not be seen now must not be seen in an older picture either.
+function concealed(record) {
+  const hidden = now.status.hidden || (now.status.second_reader && now.status.grade === null);
+  return hidden ? { risk: null, reason: now.status.record.reason } : record;
+}
+
+async function snapshot() {
+  const answer = await fetch(`/snapshot.jpg?view=${live.view}`);
+  if (!answer.ok) { complain((await answer.text()).trim()); return; }
+  const file = document.createElement("a");
+  file.href = URL.createObjectURL(await answer.blob());
+  file.download = `sonocart-${new Date().toISOString().replace(/[:.]/g, "-")}.jpg`;
+  file.click();
+  setTimeout(() => URL.revokeObjectURL(file.href), 10000);
+  live.order({ snapshot: true });
+}
+
+async function log() {
+  if (log.busy) return;
+  log.busy = true;
+  try {
+    const answer = await fetch(`/events?after=${now.event}`);
+    if (!answer.ok) return;
+    for (const event of await answer.json()) {
+      now.event = Math.max(now.event, event.number);
+      const line = document.createElement("li"), time = document.createElement("time");
+      time.dateTime = event.utc;
+      time.textContent = new Date(event.utc).toLocaleTimeString();
+      line.append(time, ` ${event.text}`);
+      line.dataset.kind = event.kind;
+      byId("log").prepend(line);
+    }
+    while (byId("log").children.length > LOGGED) byId("log").lastChild.remove();
+  } finally { log.busy = false; }
+}
+
+// The line is gone: because the cart is, or because this visitor has not said who it is.
+async function knock() {
+  now.event = 0;
+  byId("log").replaceChildren();
+  try {
+    const { role } = await (await fetch("/role")).json();
+    if (role === "anybody" && !byId("login").open) byId("login").showModal();
+  } catch { /* the cart is away; it is tried again */ }
+}
+
+async function enter(token) {
+  const answer = await fetch("/login", { method: "POST", body: token });
+  if (!answer.ok) { text("refused", (await answer.text()).trim()); return; }
+  text("refused", "");
+  byId("token").value = "";
+  byId("login").close();
+  live.look(live.view);
+}
+
+byId("login").addEventListener("submit", (event) => { event.preventDefault(); enter(byId("token").value); });
+byId("enter").addEventListener("click", () => byId("login").showModal());
+byId("region").addEventListener("click", () => editRegion(!region.editing));
+byId("whole").addEventListener("click", () => { editRegion(false); live.order({ roi: null }); });
+byId("view").addEventListener("change", (event) => live.look(event.target.value));
+byId("point").addEventListener("change", (event) => live.order({ point: event.target.value }));
+byId("prevalence").addEventListener("change", (event) =>
+  live.order({ prevalence: event.target.value === "" ? null : Number(event.target.value) / 100 }));
+byId("reader").addEventListener("change", (event) => live.order({ second_reader: event.target.checked, grade: null }));
+byId("case").addEventListener("click", () => live.order({ grade: null }));
+byId("hide").addEventListener("click", hide);
+byId("freeze").addEventListener("click", freeze);
+byId("back").addEventListener("click", () => step(-1));
+byId("forth").addEventListener("click", () => step(1));
+byId("snapshot").addEventListener("click", snapshot);
+byId("record").addEventListener("click", () => live.order({ recording: !now.status.recording }));
+byId("mark").addEventListener("click", () => live.order({ mark: `mark at ${new Date().toLocaleTimeString()}` }));
+
+const KEYS = { h: "hide", f: "freeze", s: "snapshot", r: "record", m: "mark" };
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && region.editing) { editRegion(false); byId("region").focus(); }
+  if (event.ctrlKey || event.metaKey || event.altKey || !byId("keys").checked) return;
+  if (["INPUT", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox") return;
+  const button = byId(KEYS[event.key.toLowerCase()] || "");
+  if (button && !button.disabled) button.click();
+  if (now.frozen && event.target !== byId("box")) {
+    if (event.key === "ArrowLeft") step(-1);
+    if (event.key === "ArrowRight") step(1);
+  }
+});
 
 setInterval(() => {
-  const age = performance.now() - lastPicture;
+  const age = performance.now() - now.picture;
   if (age < STALE_MS) return;
-  const words = lastPicture ? `no picture for ${Math.floor(age / 1000)} s` : "waiting for the first picture";
-  say("stale", "no picture", words);
-  byId("risk").textContent = "withheld";
-  byId("risk").className = "withheld";
-  byId("range").textContent = words;
-  byId("category").textContent = "";
-  byId("age").textContent = "–";
-  byId("interval").setAttribute("width", 0);
-  byId("mark").setAttribute("x", -2);
+  withhold(now.hung || (now.picture ? `no picture for ${Math.floor(age / 1000)} s` : "waiting for the first picture"));
 }, 200);
-connect();
+
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) {
+  history.replaceState(null, "", location.pathname); // a token must not stay in the address bar
+  await enter(given);
+}
+if (!live.socket) live.connect();
