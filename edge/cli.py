@@ -43,6 +43,7 @@ VERBS: dict[str, Verb] = {
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
+    "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
     "config": Verb("edge.service.config_command", "check a configuration file, or print an example"),
     "devices": Verb("edge.sources.card.command", "list capture cards with formats, rates and signal"),

@@ -118,6 +118,7 @@ def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
     with parts.timing.stage("prepare"):
         size = parts.preprocessing
         prepare(frame, size.crop(examination.region, frame.bounds), size.width, size.height, out=tensor)
+    examination.ask(tensor)
     worker.submit(Job(tensor, frame.sequence, frame.captured_ns))
     if parts.pace is Pace.MAX:
         with parts.timing.stage("wait"):

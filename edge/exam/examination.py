@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from edge.contract.frame import Frame
+from edge.contract.preprocess import Tensor
 from edge.contract.roi import Roi
 from edge.engines.worker import Answer
-from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate
+from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate, Shot, shot_of
 from edge.exam.findings import Findings
 from edge.exam.gates import NOT_ULTRASOUND, Gates
 from edge.exam.lesion import CONTRADICTION, Lesion, size_of
@@ -32,6 +33,7 @@ class Examination:
         self._wanted = wanted
         self._gates = Gates()
         self._evidence = Evidence()
+        self._asked: Shot | None = None  # what the answer to come is about
         self._scene = 0  # answers about frames before this sequence are about another scene
 
     @property
@@ -88,6 +90,10 @@ class Examination:
         elif self.signal.cut:
             self._forget("the scene has changed", frame.sequence)
 
+    def ask(self, tensor: Tensor) -> None:
+        """The network is about to be asked about `tensor`, made from the frame that was looked at last."""
+        self._asked = shot_of(tensor, self._gates.quality)
+
     def take(self, answer: Answer | None) -> None:
         """Take the network's answer into account, if there is one."""
         if answer is None:
@@ -97,7 +103,8 @@ class Examination:
             self._evidence.reset(answer.reason)
         elif answer.sequence >= self._scene:
             self.risks += 1
-            self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns)
+            assert self._asked is not None  # nobody answers without having been asked
+            self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self._asked)
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
@@ -122,6 +129,8 @@ class Examination:
             size_mm=size_of(box, self.px_per_mm) if box is not None and self.px_per_mm is not None else None,
             features=features,
             contradiction=CONTRADICTION if low and features is not None and features.looks_benign else None,
+            best=self._evidence.best,
+            quality=self._gates.quality,
         )
 
     def _read_scale(self, frame: Frame, field: Roi | None) -> None:

@@ -65,6 +65,7 @@ class Gates:
     def __init__(self) -> None:
         """Open."""
         self.closed: Gate | None = None
+        self.quality = 1.0  # of the picture, 0 to 1
         self._looked_ns: int | None = None
         self._good = 0
         self._thin: NDArray[np.bool_] | None = None

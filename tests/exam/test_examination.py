@@ -35,6 +35,7 @@ def examination():
     examination = Examination("field")
     for sequence in range(FRAMES):
         look(examination, sequence)
+    examination.ask(np.zeros((1, 1, 32, 32), np.uint8))
     return examination
 
 
