@@ -2,8 +2,8 @@
 
 Frames of a sweep are alike, so a hundred of them are no hundred observations, and a probe held still adds
 none. What counts are looks: a look is new once the picture has changed so far that the network's risk no
-longer follows from the last one. The interval is for the risk that the same network would give averaged over all
-good frames of one whole sweep over the lesion; `sonocart coverage` measures how often it holds that risk.
+longer follows from the last one. The interval is for the risk that the same network would give averaged over
+all good frames of one whole sweep over the lesion; `sonocart coverage` measures how often it holds that.
 """
 
 from __future__ import annotations
