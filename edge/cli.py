@@ -36,6 +36,7 @@ VERBS: dict[str, Verb] = {
     "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
     "study": Verb("export.study", "check and split a study", "train"),
     "train": Verb("export.train", "train a classifier on a study", "train"),
+    "crossval": Verb("export.crossval", "judge a way of training by cross-validation", "train"),
     "export": Verb("export.export", "write a trained run as a bundle", "train"),
     "evaluate": Verb("export.evaluate", "judge a bundle on cases it has never met", "train"),
     "calibrate": Verb(

@@ -1,80 +1,128 @@
-"""The whole classifier: the network, and for "fused" a kernel machine over measures beside it."""
+"""The whole classifier: networks, and for some a kernel machine over measures beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from export.kernel import KernelMachine, fit_kernel
+from export.examples import Division, Examples
+from export.kernel import COSTS, REACHES, KernelMachine, fit_kernel
 from export.measures import Measures
 from export.network import NETWORKS, ResNet
+from export.statistics import auc
 
-PULL = 0.02  # nats that a one-sided mixture must win over an equal one; the validation part is small
+PULL = 0.02  # nats that a one-sided mixture must win over an equal one; held-out predictions are few
 
 
 class Classifier(nn.Module):
     """One logit and one map of local logits from a picture; the mean of the map is the logit.
 
-    The kernel machine sees the picture as a whole, so its opinion lifts or lowers the map evenly.
+    Several networks of the same kind are averaged. The kernel machine sees the picture as a whole, so its
+    opinion lifts or lowers the map evenly.
     """
 
     shares: Tensor
     offset: Tensor
 
-    def __init__(self, name: str, vectors: int = 0):
+    def __init__(self, name: str, members: int = 1, vectors: int = 0):
         """A fresh classifier of `NETWORKS`; `vectors` is the size of its kernel machine, if it has one."""
         super().__init__()
-        self.network = ResNet(NETWORKS[name])
+        self.networks = nn.ModuleList(ResNet(NETWORKS[name]) for _ in range(members))
         self.measures = Measures() if NETWORKS[name].measures else None
         self.kernel = KernelMachine(Measures.NUMBER, vectors) if vectors else None
         self.register_buffer("shares", torch.tensor([1.0, 0.0]))
         self.register_buffer("offset", torch.tensor(0.0))
 
     @property
+    def network(self) -> ResNet:
+        """The first network."""
+        return self.member(0)
+
+    def member(self, number: int) -> ResNet:
+        """One of the networks."""
+        network = self.networks[number]
+        assert isinstance(network, ResNet)
+        return network
+
+    @property
     def size(self) -> int:
-        """Number of learnt numbers: the network's parameters and the kernel machine's vectors and weights."""
+        """Number of learnt numbers: the networks' parameters and the kernel machine's vectors and weights."""
         return sum(value.numel() for name, value in self.state_dict().items() if "num_batches" not in name)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N,) and local logits (N, h, w) of float (N, 1, H, W), grey levels 0 to 255."""
         logit, local = self.network(image)
+        for network in self.networks[1:]:
+            another, elsewhere = network(image)
+            logit, local = logit + another, local + elsewhere
+        if len(self.networks) > 1:
+            logit, local = logit / len(self.networks), local / len(self.networks)
         if self.measures is None or self.kernel is None:
             return logit + self.offset, local + self.offset
         opinion = self.shares[1] * self.kernel(self.measures(image)) + self.offset
         return self.shares[0] * logit + opinion, self.shares[0] * local + opinion[:, None, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Opinions:
+    """Held-out logits (N,), NaN where an example was never held out; and how the kernel machine was chosen.
+
+    Attributes:
+        network: of the network that did not learn the example.
+        kernel: of such a kernel machine; None where the classifier has none.
+        fused: both by their shares; what is calibrated.
+        choice: its cost and reach.
+    """
+
+    network: NDArray[np.float64]
+    kernel: NDArray[np.float64] | None
+    fused: NDArray[np.float64]
+    choice: dict[str, float]
+
+
 def fuse(
-    classifier: Classifier,
-    train: NDArray[np.uint8],
-    train_malignant: NDArray[np.bool_],
-    validation: NDArray[np.uint8],
-    validation_malignant: NDArray[np.bool_],
-    logits: ArrayLike,
-) -> None:
-    """Fit the kernel machine on the training part, and its share beside the network's on the validation part.
+    classifier: Classifier, examples: Examples, divisions: Sequence[Division], logits: NDArray[np.float64]
+) -> Opinions:
+    """Fit the kernel machine and its share beside the networks', all by what was held out of learning.
+
+    Cost and reach are those with the largest AUC over the held-out examples. With one division the kernel
+    machine learns its training examples; with several, each is held out once and in the end all are learnt.
 
     Args:
-        classifier: with a trained network; completed in place. One without measures is left alone.
-        train: tensors uint8 (N, 1, H, W).
-        train_malignant: bool (N,).
-        validation: tensors uint8 (M, 1, H, W).
-        validation_malignant: bool (M,).
-        logits: of the network for `validation`, (M,).
+        classifier: with trained networks, on the CPU; completed in place. One without measures is left alone.
+        examples: training and validation part.
+        divisions: for each network, what it learnt and what was held out.
+        logits: held-out logits of the networks, (N,); NaN where an example was never held out.
     """
     if classifier.measures is None:
-        return
-    classifier.kernel = fit_kernel(measure(classifier.measures, train), train_malignant)
-    with torch.no_grad():
-        opinions = classifier.kernel(torch.from_numpy(measure(classifier.measures, validation))).numpy()
-    scores = np.stack([np.asarray(logits, np.float64), opinions.astype(np.float64)])
-    deviations = scores.std(1) + 1e-6
-    classifier.shares.copy_(
-        torch.from_numpy(_weigh(validation_malignant, scores / deviations[:, None]) / deviations)
-    )
+        return Opinions(logits, None, logits, {})
+    measured = measure(classifier.measures, examples.images)
+    held = np.flatnonzero(~np.isnan(logits))
+    truth = examples.malignant
+    best, choice = np.full(len(logits), np.nan), (COSTS[0], REACHES[0])
+    for cost in COSTS:
+        for reach in REACHES:
+            found = np.full(len(logits), np.nan)
+            for division in divisions:
+                found[division.judged] = _decide(
+                    fit_kernel(measured[division.train], truth[division.train], cost, reach),
+                    measured[division.judged],
+                )
+            if np.isnan(best[held[0]]) or _area(truth, found, held) > _area(truth, best, held):
+                best, choice = found, (cost, reach)
+    learnt = divisions[0].train if len(divisions) == 1 else np.arange(len(truth))
+    classifier.kernel = fit_kernel(measured[learnt], truth[learnt], *choice)
+    scores = np.stack([logits, best])
+    deviations = scores[:, held].std(1) + 1e-6
+    shares = _weigh(truth[held], scores[:, held] / deviations[:, None]) / deviations
+    classifier.shares.copy_(torch.from_numpy(shares))
+    return Opinions(logits, best, shares @ scores, {"cost": choice[0], "reach": choice[1]})
 
 
 def measure(measures: Measures, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
@@ -84,6 +132,15 @@ def measure(measures: Measures, images: NDArray[np.uint8], batch: int = 64) -> N
             measures(torch.from_numpy(images[i : i + batch]).float()) for i in range(0, len(images), batch)
         ]
     return np.asarray(torch.cat(parts).numpy(), np.float32)
+
+
+def _decide(machine: KernelMachine, measured: NDArray[np.float32]) -> NDArray[np.float64]:
+    with torch.no_grad():
+        return np.asarray(machine(torch.from_numpy(measured)).numpy(), np.float64)
+
+
+def _area(truth: NDArray[np.bool_], scores: NDArray[np.float64], held: NDArray[np.intp]) -> float:
+    return auc(truth[held], scores[held]).value
 
 
 def _weigh(malignant: NDArray[np.bool_], scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,11 +14,15 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from export.augment import augment
 from export.checkpoint import load_checkpoint, save_checkpoint
+from export.examples import Examples
 from export.network import ResNet
+from export.stages import Stages
 from export.statistics import auc
+from export.team import ALONE, Team
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,8 @@ class Recipe:
     weight_decay: float = 0.02
     warmup: float = 0.1  # share of all steps
     ema: float = 0.98  # of each step's weights; a memory of 50 steps, some five epochs of 350 images
-    patience: int = 30  # epochs without a better validation AUC
+    patience: int | None = 30  # epochs without a better validation AUC; None: keep the last
     smoothing: float = 0.05  # of labels; pathology is certain, but one image of it is not
-
-
-@dataclass(frozen=True, slots=True)
-class Examples:
-    """Tensors in memory, made once by `prepare`: images uint8 (N, 1, H, W), malignant bool (N,)."""
-
-    images: NDArray[np.uint8]
-    malignant: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +67,14 @@ def fit(
     *,
     seed: int,
     state: Path | None = None,
+    team: Team = ALONE,
+    stages: Stages | None = None,
     report: Callable[[Sequence[Epoch]], None],
 ) -> Fit:
     """Train `network` in place and leave the best epoch's averaged weights in it.
 
-    Deterministic for a seed, a machine and a number of threads. After each epoch everything that the next one
-    depends on is written to `state`; where that file exists, training goes on from it.
+    Deterministic for a seed, a machine, a number of threads and of processes. After each epoch everything
+    that the next one depends on is written to `state`; where that file exists, training goes on from it.
 
     Args:
         network: on the device to train on.
@@ -85,9 +83,11 @@ def fit(
         recipe: constants of the loop.
         seed: of order, augmentation and dropout.
         state: checkpoint file; None to keep none.
+        team: each of its processes takes its share of every batch; the first one validates and writes.
+        stages: filled with what the time goes to.
         report: called after each epoch with the log so far.
     """
-    torch.manual_seed(seed)
+    stages = stages or Stages()
     torch.use_deterministic_algorithms(True)
     device = next(network.parameters()).device
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stub
@@ -109,61 +109,93 @@ def fit(
     )
     average = copy.deepcopy(network).eval()
     best = copy.deepcopy(average)
-    generator = torch.Generator().manual_seed(seed)
+    learner: nn.Module = _Logits(network)
+    if team.size > 1:
+        learner = DistributedDataParallel(learner)  # averages the gradients of all processes
     steps = math.ceil(len(images) / recipe.batch)
     log: list[Epoch] = []
     if state is not None and state.exists():
-        log = _restore(state, network, average, best, optimiser, generator)
+        log = _restore(state, network, average, best, optimiser)
 
     for epoch in range(len(log), recipe.epochs):
-        if log and epoch - _best(log).epoch > recipe.patience:
+        if recipe.patience is not None and log and epoch - _kept(log, recipe).epoch > recipe.patience:
             break
         began = time.perf_counter()
         network.train()
-        order = torch.randperm(len(images), generator=generator)
+        # Each epoch draws from its own numbers, so a resumed run needs none of the earlier ones.
+        order = torch.randperm(len(images), generator=_numbers(seed, epoch))
+        generator = _numbers(seed, epoch, team.rank)
+        torch.manual_seed(generator.initial_seed())  # dropout
         total = 0.0
         for step in range(steps):
             chosen = order[step * recipe.batch : (step + 1) * recipe.batch]
-            if len(chosen) < 2:
+            if len(chosen) < 2 * team.size:
                 continue  # batch norm has no spread over one image
+            own = chosen[team.rank :: team.size]
             rate = recipe.learning_rate * _schedule((epoch * steps + step) / (recipe.epochs * steps), recipe)
             for parameters in optimiser.param_groups:
                 parameters["lr"] = rate
-            batch = augment(images[chosen].float(), generator).to(device)
-            prepared = network.prepare(batch).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=fast_half(device)):
-                logits, _ = network.classify(prepared)
-            loss = F.binary_cross_entropy_with_logits(
-                logits.float(), targets[chosen].to(device), weights[chosen].to(device)
+            with stages.stage("augmentation"):
+                batch = augment(images[own].float(), generator).to(device)
+            with stages.stage("feature images"):
+                prepared = network.prepare(batch).contiguous(memory_format=torch.channels_last)
+            with stages.stage("forward"):
+                with torch.autocast(device.type, torch.bfloat16, enabled=fast_half(device)):
+                    logits = learner(prepared)
+                losses = F.binary_cross_entropy_with_logits(
+                    logits.float(), targets[own].to(device), weights[own].to(device), reduction="sum"
+                )
+                loss = losses * team.size / len(chosen)
+            with stages.stage("backward"):
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+            with stages.stage("update"):
+                torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimiser.step()
+                done = epoch * steps + step
+                _average(average, network, min(recipe.ema, (done + 1) / (10 + done)))
+                total += losses.item()
+        with stages.stage("validation"):
+            logits_of = predict(average, validation.images) if team.first else np.zeros(0)
+        if team.first:
+            truth = validation.malignant
+            log.append(
+                Epoch(
+                    epoch=epoch,
+                    learning_rate=rate,
+                    train_loss=total * team.size / len(images),
+                    validation_loss=float(np.mean(np.logaddexp(0, np.where(truth, -logits_of, logits_of)))),
+                    validation_auc=auc(truth, logits_of).value,
+                    seconds=time.perf_counter() - began,
+                )
             )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            _average(
-                average, network, min(recipe.ema, (epoch * steps + step + 1) / (10 + epoch * steps + step))
-            )
-            total += loss.item() * len(chosen)
-        logits_of = predict(average, validation.images)
-        truth = validation.malignant
-        log.append(
-            Epoch(
-                epoch=epoch,
-                learning_rate=rate,
-                train_loss=total / len(images),
-                validation_loss=float(np.mean(np.logaddexp(0, np.where(truth, -logits_of, logits_of)))),
-                validation_auc=auc(truth, logits_of).value,
-                seconds=time.perf_counter() - began,
-            )
-        )
-        if _best(log).epoch == epoch:
+        log = team.share(log)
+        if _kept(log, recipe).epoch == epoch:
             best.load_state_dict(average.state_dict())
-        if state is not None:
-            _store(state, network, average, best, optimiser, generator, log)
-        report(log)
+        if team.first:
+            if state is not None:
+                with stages.stage("checkpoint"):
+                    _store(state, network, average, best, optimiser, log)
+            report(log)
     network.load_state_dict(best.state_dict())
     network.eval()
-    return Fit(tuple(log), _best(log).epoch)
+    return Fit(tuple(log), _kept(log, recipe).epoch)
+
+
+class _Logits(nn.Module):
+    """What learns: from prepared images to logits, as one call that processes can share."""
+
+    def __init__(self, network: ResNet):
+        super().__init__()
+        self.network = network
+
+    def forward(self, prepared: Tensor) -> Tensor:
+        return self.network.classify(prepared)[0]
+
+
+def _numbers(*seeds: int) -> torch.Generator:
+    """Random numbers that depend on all of `seeds`."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
 
 
 @torch.no_grad()
@@ -193,8 +225,10 @@ def _schedule(progress: float, recipe: Recipe) -> float:
     return 0.5 * (1 + math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
 
 
-def _best(log: list[Epoch]) -> Epoch:
-    """Highest validation AUC; of equals the one with the lower loss."""
+def _kept(log: list[Epoch], recipe: Recipe) -> Epoch:
+    """The last epoch, or the one with the highest validation AUC, of equals with the lower loss."""
+    if recipe.patience is None:
+        return log[-1]
     return max(log, key=lambda epoch: (epoch.validation_auc, -epoch.validation_loss))
 
 
@@ -213,13 +247,9 @@ def _store(
     average: ResNet,
     best: ResNet,
     optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
     log: list[Epoch],
 ) -> None:
-    tensors: dict[str, Tensor] = {
-        "generator": generator.get_state(),
-        "torch": torch.get_rng_state(),
-    }
+    tensors: dict[str, Tensor] = {}
     for prefix, module in (("network", network), ("average", average), ("best", best)):
         tensors |= {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
     for index, slots in optimiser.state_dict()["state"].items():
@@ -234,7 +264,6 @@ def _restore(
     average: ResNet,
     best: ResNet,
     optimiser: torch.optim.Optimizer,
-    generator: torch.Generator,
 ) -> list[Epoch]:
     tensors, about = load_checkpoint(path)
     for prefix, module in (("network", network), ("average", average), ("best", best)):
@@ -247,8 +276,6 @@ def _restore(
             _, index, slot = name.split(".")
             slots.setdefault(int(index), {})[slot] = value
     optimiser.load_state_dict(optimiser.state_dict() | {"state": slots})
-    generator.set_state(tensors["generator"])
-    torch.set_rng_state(tensors["torch"])
     rows = about["log"]
     assert isinstance(rows, list)
     return [Epoch(*row) for row in rows]

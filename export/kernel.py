@@ -9,13 +9,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch import Tensor, nn
 
-COST = 3.0
-REACH = 0.45  # of the kernel's exponent, divided by the number of measures
+COSTS = (1.0, 3.0, 10.0)
+REACHES = (0.3, 0.6, 1.0)  # of the kernel's exponent, divided by the number of measures
+"""What is chosen from, on held-out predictions within the training part."""
 
 
 class KernelMachine(nn.Module):
     """Decision of an RBF machine: sum of weight * exp(-gamma * distance^2) over its support vectors."""
 
+    gamma: Tensor
     centre: Tensor
     spread: Tensor
     vectors: Tensor
@@ -24,7 +26,7 @@ class KernelMachine(nn.Module):
 
     def __init__(self, measures: int, vectors: int):
         super().__init__()
-        self.gamma = REACH / measures
+        self.register_buffer("gamma", torch.zeros(()))
         self.register_buffer("centre", torch.zeros(measures))
         self.register_buffer("spread", torch.ones(measures))
         self.register_buffer("vectors", torch.zeros(vectors, measures))
@@ -38,13 +40,16 @@ class KernelMachine(nn.Module):
         return (torch.exp(-self.gamma * distance) * self.weights).sum(1) + self.bias
 
 
-def fit_kernel(measures: NDArray[np.float32], malignant: NDArray[np.bool_]) -> KernelMachine:
+def fit_kernel(
+    measures: NDArray[np.float32], malignant: NDArray[np.bool_], cost: float, reach: float
+) -> KernelMachine:
     """Fit to measures (N, K); both classes count the same."""
     scaler = StandardScaler().fit(measures.astype(np.float64))
-    svc = SVC(C=COST, gamma=REACH / measures.shape[1], class_weight="balanced")
+    svc = SVC(C=cost, gamma=reach / measures.shape[1], class_weight="balanced")
     svc.fit(scaler.transform(measures.astype(np.float64)), malignant)
     machine = KernelMachine(measures.shape[1], len(svc.support_vectors_))
     for name, values in (
+        ("gamma", svc.gamma),
         ("centre", scaler.mean_),
         ("spread", scaler.scale_),
         ("vectors", svc.support_vectors_),

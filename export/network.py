@@ -1,4 +1,4 @@
-"""The two networks. Both end in global average pooling and one linear unit, so the heat map costs nothing.
+"""The networks. All end in global average pooling and one linear unit, so the heat map costs nothing.
 
 With features f (C, h, w), weights w and bias b the logit is mean_xy(w.f) + b. The local logit w.f(x, y) + b
 is the class activation map (Zhou et al. 2016); its mean is the logit itself, so it has an absolute scale.
@@ -27,9 +27,12 @@ class Architecture:
 
     Attributes:
         size: side of the square input tensor, pixels.
+        shrink: the network sees the tensor smaller by this; on BUSI 28 pixels a side do as well as 224
+            (Yang et al. 2023, MedMNIST v2), and fine texture is the measures' business.
         widths: channels of the four stages.
         blocks: residual blocks in each stage.
-        stem: kernel of the first convolution; it has stride 2 and max pooling follows.
+        stem: kernel of the first convolution; it has stride 2.
+        pooled: max pooling follows the first convolution.
         strides: of the four stages.
         dropout: on the pooled features, while training.
         feature_images: the network sees `FeatureImages` instead of the picture alone.
@@ -37,9 +40,11 @@ class Architecture:
     """
 
     size: int
+    shrink: int
     widths: tuple[int, int, int, int]
     blocks: tuple[int, int, int, int]
     stem: int
+    pooled: bool
     strides: tuple[int, int, int, int]
     dropout: float
     feature_images: bool
@@ -48,10 +53,12 @@ class Architecture:
 
 NETWORKS = {
     # For a few hundred images and no weights. The last stage keeps its resolution: an 8x8 heat map.
-    "compact": Architecture(128, (24, 48, 96, 192), (1, 1, 1, 1), 5, (1, 2, 2, 1), 0.2, False, False),
-    # The same with the paper's feature images, and measured features fused in the graph.
-    "fused": Architecture(128, (24, 48, 96, 192), (1, 1, 1, 1), 5, (1, 2, 2, 1), 0.2, True, True),
-    "resnet18": Architecture(224, (64, 128, 256, 512), (2, 2, 2, 2), 7, (1, 2, 2, 2), 0.2, False, False),
+    "compact": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, False, False),
+    # Half as large a picture with the paper's feature images, and measured features fused in the graph.
+    "fused": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, True, True),
+    # The same without feature images, for the ablation.
+    "measured": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, False, True),
+    "resnet18": Architecture(224, 1, (64, 128, 256, 512), (2,) * 4, 7, True, (1, 2, 2, 2), 0.2, False, False),
 }
 
 
@@ -86,6 +93,8 @@ class ResNet(nn.Module):
     def __init__(self, architecture: Architecture):
         super().__init__()
         width = architecture.widths[0]
+        self.shrink = architecture.shrink
+        self.pooled = architecture.pooled
         self.features = FeatureImages() if architecture.feature_images else None
         seen = len(NAMES) if architecture.feature_images else 1
         self.conv1 = nn.Conv2d(seen, width, architecture.stem, 2, architecture.stem // 2, bias=False)
@@ -123,6 +132,8 @@ class ResNet(nn.Module):
 
     def prepare(self, image: Tensor) -> Tensor:
         """What the first layer reads; in full precision, so keep it out of `torch.autocast`."""
+        if self.shrink > 1:
+            image = F.avg_pool2d(image, self.shrink)
         if self.features is not None:
             prepared: Tensor = self.features(image)
             return prepared
@@ -130,7 +141,9 @@ class ResNet(nn.Module):
 
     def classify(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logit and class activation map of what `prepare` gave."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = F.relu(self.bn1(self.conv1(x)))
+        if self.pooled:
+            x = F.max_pool2d(x, 3, 2, 1)
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
         logit = self.fc(self.dropout(x.mean((2, 3))))

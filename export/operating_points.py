@@ -1,9 +1,19 @@
-"""Thresholds on the calibrated risk, chosen on validation data only and switchable at run time."""
+"""Thresholds on the calibrated risk, chosen on held-out predictions only and switchable at run time.
+
+The observed 95 % point of a few dozen risks is too hopeful for the next patient, and the largest observed
+sensitivity + specificity hangs on single images. So the two one-sided points are conformal (Vovk et al.
+2005): over draws of held-out and new images alike, a new malignant (benign) image is called rightly with at
+least the probability that was aimed at. The balanced point needs no search: sensitivity + specificity is
+largest where both classes are equally likely to give the risk, and for a calibrated risk that is where it
+equals the prevalence.
+"""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from edge.contract.spec import OperatingPoint
 
@@ -11,7 +21,7 @@ SENSITIVITY = 0.95  # aimed at by "high-sensitivity"
 SPECIFICITY = 0.95  # aimed at by "high-specificity"
 DEFAULT = "balanced"
 
-_EDGE = 0.005  # no threshold nearer to 0 or 1: beyond the last validation image nothing is known
+_EDGE = 1e-6  # the specification wants 0 < threshold < 1, also where every risk is 0 or 1
 
 
 def performance(malignant: ArrayLike, risks: ArrayLike, threshold: float) -> dict[str, float]:
@@ -26,21 +36,35 @@ def performance(malignant: ArrayLike, risks: ArrayLike, threshold: float) -> dic
 
 
 def choose_points(malignant: ArrayLike, risks: ArrayLike) -> tuple[OperatingPoint, ...]:
-    """High sensitivity, balanced (largest sensitivity + specificity; Youden 1950) and high specificity.
+    """High sensitivity, balanced and high specificity.
 
-    Each threshold lies half-way between two neighbouring risks, so that it does not hang on one image.
+    With fewer than 19 images of a class its one-sided point lies beyond all of them, since so few say nothing
+    about the last twentieth.
+
+    Args:
+        malignant: truth, (N,); both classes occur.
+        risks: calibrated on the same images, which the model has not learnt from, (N,).
     """
     truth, risk = np.asarray(malignant, bool), np.asarray(risks, np.float64)
-    levels = np.unique(risk)
-    candidates = np.concatenate([[levels[0] / 2], (levels[:-1] + levels[1:]) / 2, [(levels[-1] + 1) / 2]])
-    sensitivity = np.array([(risk[truth] >= t).mean() for t in candidates])
-    specificity = np.array([(risk[~truth] < t).mean() for t in candidates])
+    levels = np.unique(np.concatenate([[0.0], risk, [1.0]]))
     chosen = {
-        "high-sensitivity": candidates[sensitivity >= SENSITIVITY].max(),
-        "balanced": candidates[np.argmax(sensitivity + specificity)],
-        "high-specificity": candidates[specificity >= SPECIFICITY].min(),
+        "high-sensitivity": _below(levels, _lower_limit(risk[truth], 1 - SENSITIVITY)),
+        "balanced": float(truth.mean()),
+        "high-specificity": 1 - _below(1 - levels[::-1], _lower_limit(1 - risk[~truth], 1 - SPECIFICITY)),
     }
     return tuple(
         OperatingPoint(name=name, threshold=float(np.clip(threshold, _EDGE, 1 - _EDGE)))
         for name, threshold in chosen.items()
     )
+
+
+def _lower_limit(values: NDArray[np.float64], share: float) -> float:
+    """What a further value falls short of with a probability of at most `share`: the conformal quantile."""
+    rank = math.floor(share * (len(values) + 1) + 1e-9)
+    return float(np.sort(values)[max(rank, 1) - 1])
+
+
+def _below(levels: NDArray[np.float64], value: float) -> float:
+    """Half-way from `value` down to the next of `levels`: no threshold hangs on an image's last digit."""
+    lower = levels[levels < value - 1e-12]
+    return (value + float(lower[-1] if len(lower) else 0.0)) / 2

@@ -19,8 +19,8 @@ class Step(Protocol):
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Step]:
-    """A bar of `total` steps with the time left."""
+def bar(title: str, total: int, *, shown: bool = True) -> Iterator[Step]:
+    """A bar of `total` steps with the time left; not `shown` in all but one of several processes."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -28,7 +28,7 @@ def bar(title: str, total: int) -> Iterator[Step]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[words]}"),
     )
-    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+    with Progress(*columns, console=Console(file=sys.stderr), disable=not shown) as progress:
         task = progress.add_task(title, total=total, words="")
 
         def step(done: int, words: str = "") -> None:

@@ -3,6 +3,7 @@
     settings.json  split.csv  log.csv  state.safetensors           while it trains
     weights.safetensors  run.json  validation.csv  metrics.json    once it has ended; the state is removed
 
+Further networks of the same run have log-2.csv and state-2.safetensors, and so on.
 `split.csv` names files and patients and stays at the site; the bundle carries pseudonyms only.
 """
 
@@ -20,13 +21,12 @@ from edge.atomic import new_file
 from edge.contract.spec import OperatingPoint, Preprocessing
 from edge.errors import DataError, NoInputError
 from edge.study.cases import Case
-from edge.study.parts import Member, pseudonym
+from edge.study.parts import Member, by_hash, pseudonym
 from export.checkpoint import load_checkpoint
 from export.classifier import Classifier
 from export.network import NETWORKS
 from export.split import Split
 
-STATE = "state.safetensors"
 WEIGHTS = "weights.safetensors"
 
 
@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     study_sha256: str
     network: str
+    members: int
     initial_sha256: str | None
     preprocessing: Preprocessing
     epochs: int
@@ -62,6 +63,16 @@ class Run(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     temperature: float
     operating_points: tuple[OperatingPoint, ...]
     operating_point: str
+
+
+def state_name(member: int) -> str:
+    """File of a network's training state."""
+    return f"state{'' if member == 0 else f'-{member + 1}'}.safetensors"
+
+
+def log_name(member: int) -> str:
+    """File of a network's training log."""
+    return f"log{'' if member == 0 else f'-{member + 1}'}.csv"
 
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -103,7 +114,7 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
         NoInputError: no run, or one that has not ended.
         DataError: a file of it is damaged.
     """
-    if (folder / STATE).exists():
+    if (folder / state_name(0)).exists():
         raise NoInputError(f"run '{folder}' has not ended. Run: sonocart train STUDY --out {folder} --resume")
     run = read_record(folder / "run.json", Run)
     if run.settings.network not in NETWORKS:
@@ -111,7 +122,8 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
             f"run '{folder}' has a network '{run.settings.network}'; known: {', '.join(NETWORKS)}"
         )
     tensors, _ = load_checkpoint(folder / WEIGHTS)
-    classifier = Classifier(run.settings.network, len(tensors.get("kernel.weights", ())))
+    vectors = len(tensors.get("kernel.weights", ()))
+    classifier = Classifier(run.settings.network, run.settings.members, vectors)
     try:
         classifier.load_state_dict(tensors)
     except RuntimeError as error:
@@ -120,7 +132,12 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
 
 
 def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:
-    """The split with the study's own names."""
+    """The split with the study's own names.
+
+    Raises:
+        DataError: the same file stands in two parts.
+    """
+    by_hash(map(Member, hashes, split.groups, [case.label for case in cases], split.parts))
     with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "sha256", "group", "label", "part"])

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from edge.errors import DataError
 from edge.study.cases import LABELS, PARTS, Case, Study
 from edge.study.images import read_image
 from edge.study.parts import EXCLUDED
 from export.duplicates import near_duplicates
-from export.pairs import group
+from export.examples import divide
+from export.pairs import Pair, group
 from export.progress import bar
 
 SHARES = {"train": 71, "validation": 20, "test": 10}
@@ -22,12 +23,27 @@ SHARES = {"train": 71, "validation": 20, "test": 10}
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """For each case of a study, in its order: the group that must stay together, and the part it went to.
+class Grouping:
+    """Which cases of a study must stay together, in the study's order.
 
     Attributes:
         groups: patient, or "g<number>" of a near-duplicate group.
-        parts: one of `PARTS`, or `EXCLUDED` for near-duplicates with contradicting labels.
+        excluded: near-duplicates with contradicting labels.
+        notes: what the user should know, one sentence each.
+    """
+
+    groups: tuple[str, ...]
+    excluded: tuple[bool, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A `Grouping`, and for each case the part it went to.
+
+    Attributes:
+        groups: as in `Grouping`.
+        parts: one of `PARTS`, or `EXCLUDED`.
         notes: what the user should know, one sentence each.
     """
 
@@ -48,6 +64,36 @@ class Split:
         return {part: len({self.groups[i] for i in self.members(part)}) for part in PARTS}
 
 
+def group_study(study: Study) -> Grouping:
+    """By patient, or by near-duplicate group where no patients are known; pictures of a file stay together.
+
+    Raises:
+        DataError: one file shows two patients.
+    """
+    if study.patients_known:
+        return Grouping(_patients(study), (False,) * len(study.cases), ())
+    images = [read_image(case.path, case.frame) for case in study.cases]
+    with bar("comparing images", 2 * len(images)) as step:
+        pairs = near_duplicates(images, step)
+    numbers = group(len(study.cases), [*pairs, *_same_file(study)])
+    groups = tuple(f"g{number}" for number in numbers)
+    notes = [
+        f"no patients are named, so {len(study.cases)} images are split by near-duplicate group: "
+        f"{len(pairs)} near-duplicate pairs, {numbers.max() + 1} groups"
+    ]
+    labels_of = defaultdict(set)
+    for name, case in zip(groups, study.cases, strict=True):
+        labels_of[name].add(case.label)
+    mixed = {name for name, labels in labels_of.items() if len(labels) > 1}
+    excluded = tuple(name in mixed for name in groups)
+    if mixed:
+        notes.append(
+            f"{sum(excluded)} images in {len(mixed)} groups left out: near-duplicates with contradicting "
+            "labels"
+        )
+    return Grouping(groups, excluded, tuple(notes))
+
+
 def split_study(study: Study, seed: int) -> Split:
     """Split by patient, or by near-duplicate group where no patients are known.
 
@@ -56,27 +102,20 @@ def split_study(study: Study, seed: int) -> Split:
     Raises:
         DataError: a part would lack a class, or the manifest's own parts share a group.
     """
-    groups, notes = _groups(study)
-    labels_of = defaultdict(set)
-    for name, case in zip(groups, study.cases, strict=True):
-        labels_of[name].add(case.label)
-    excluded = (
-        set()
-        if study.patients_known  # a patient may well have tumours of both kinds
-        else {name for name, labels in labels_of.items() if len(labels) > 1}
-    )
-    if excluded:
-        images = sum(name in excluded for name in groups)
-        notes.append(
-            f"{images} images in {len(excluded)} groups left out: near-duplicates with contradicting labels"
-        )
+    found = group_study(study)
+    notes = list(found.notes)
     if all(case.part is not None for case in study.cases):
-        part_of = _own_parts(study, groups)
+        part_of = _own(study, found.groups, "part")
         notes.append("parts are the manifest's own")
     else:
-        kept = [i for i, name in enumerate(groups) if name not in excluded]
-        part_of = assign_parts([groups[i] for i in kept], [_stratum(study.cases[i]) for i in kept], seed)
-    parts = tuple(EXCLUDED if name in excluded else part_of[name] for name in groups)
+        kept = [index for index, excluded in enumerate(found.excluded) if not excluded]
+        part_of = assign_parts(
+            [found.groups[i] for i in kept], [_stratum(study.cases[i]) for i in kept], seed
+        )
+    parts = tuple(
+        EXCLUDED if excluded else part_of[name]
+        for name, excluded in zip(found.groups, found.excluded, strict=True)
+    )
     for part in PARTS:
         for label in LABELS:
             if not any(p == part and c.label == label for p, c in zip(parts, study.cases, strict=True)):
@@ -84,11 +123,14 @@ def split_study(study: Study, seed: int) -> Split:
                     f"the {part} part would have no {label} image: study '{study.root}' has too "
                     f"few {'patients' if study.patients_known else 'independent images'} of that class"
                 )
-    return Split(tuple(groups), parts, tuple(notes))
+    return Split(found.groups, parts, tuple(notes))
 
 
 def assign_parts(groups: Sequence[str], strata: Sequence[tuple[str, str]], seed: int) -> dict[str, str]:
     """A part for each group, so that each part gets its share of the images of each class and site.
+
+    What a part still lacks is carried from site to site of a class: else every site of one or two patients
+    would end in the training part.
 
     Args:
         groups: of each image.
@@ -99,30 +141,46 @@ def assign_parts(groups: Sequence[str], strata: Sequence[tuple[str, str]], seed:
     stratum_of: dict[str, tuple[str, str]] = {}
     for name, stratum in zip(groups, strata, strict=True):
         stratum_of[name] = max(stratum, stratum_of.get(name, stratum))
+    images_of: Counter[tuple[str, str]] = Counter()
+    for name, size in sizes.items():
+        images_of[stratum_of[name]] += size
     part_of: dict[str, str] = {}
+    missing: dict[tuple[str, str], float] = defaultdict(float)  # images, by label and part
     rng = np.random.default_rng(seed)
-    for kind in sorted(set(stratum_of.values())):
+    for kind in sorted(images_of, key=lambda kind: (-images_of[kind], kind)):  # small sites even out
+        label, _ = kind
+        for part, share in SHARES.items():
+            missing[label, part] += images_of[kind] * share / sum(SHARES.values())
         names = sorted(name for name in sizes if stratum_of[name] == kind)
-        total = sum(sizes[name] for name in names)
-        missing = {part: total * share / sum(SHARES.values()) for part, share in SHARES.items()}
         # Large groups first, so that the small ones can even out what is left.
         order = sorted(rng.permutation(len(names)), key=lambda i: -sizes[names[i]])
         for name in (names[i] for i in order):
-            part = max(missing, key=lambda p: missing[p] / SHARES[p])
+            part = max(SHARES, key=lambda part: missing[label, part] / SHARES[part])
             part_of[name] = part
-            missing[part] -= sizes[name]
+            missing[label, part] -= sizes[name]
     return part_of
 
 
-def assign_folds(study: Study, split: Split, folds: int, seed: int) -> tuple[str, ...]:
-    """Fold "1" to "`folds`" of each case, groups together and classes even; `EXCLUDED` as in `split`."""
-    kept = [index for index, part in enumerate(split.parts) if part != EXCLUDED]
-    labels = [study.cases[index].label for index in kept]
-    groups = [split.groups[index] for index in kept]
-    divider = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    out = [EXCLUDED] * len(split.parts)
-    for number, (_, chosen) in enumerate(divider.split(kept, labels, groups), start=1):
-        for index in chosen:
+def assign_folds(study: Study, grouping: Grouping, folds: int, seed: int) -> tuple[str, ...]:
+    """Fold of each case, groups together and classes even; `EXCLUDED` where labels contradict.
+
+    A manifest's own column `fold` is taken as it is, if no group crosses folds; else "1" to "`folds`".
+
+    Raises:
+        DataError: a group crosses the manifest's own folds, or there are too few groups of a class.
+    """
+    if all(case.fold is not None for case in study.cases):
+        fold_of = _own(study, grouping.groups, "fold")
+        return tuple(
+            EXCLUDED if left_out else fold_of[name]
+            for name, left_out in zip(grouping.groups, grouping.excluded, strict=True)
+        )
+    kept = [index for index, left_out in enumerate(grouping.excluded) if not left_out]
+    malignant = np.array([study.cases[index].malignant for index in kept])
+    divisions = divide(malignant, [grouping.groups[index] for index in kept], folds, seed)
+    out = [EXCLUDED] * len(study.cases)
+    for number, division in enumerate(divisions, start=1):
+        for index in division.judged:
             out[kept[index]] = str(number)
     return tuple(out)
 
@@ -132,28 +190,34 @@ def _stratum(case: Case) -> tuple[str, str]:
     return case.label, case.site or ""
 
 
-def _groups(study: Study) -> tuple[list[str], list[str]]:
-    if study.patients_known:
-        return [str(case.patient) for case in study.cases], []
-    images = [read_image(case.path, case.frame) for case in study.cases]
-    with bar("comparing images", 2 * len(images)) as step:
-        pairs = near_duplicates(images, step)
-    numbers = group(len(study.cases), pairs)
-    note = (
-        f"no patients are named, so {len(study.cases)} images are split by near-duplicate group: "
-        f"{len(pairs)} near-duplicate pairs, {numbers.max() + 1} groups"
-    )
-    return [f"g{number}" for number in numbers], [note]
+def _patients(study: Study) -> tuple[str, ...]:
+    patient_of: dict[Path, str] = {}
+    for case in study.cases:
+        patient = str(case.patient)
+        if patient_of.setdefault(case.path, patient) != patient:
+            raise DataError(
+                f"'{case.path}' shows patient '{patient_of[case.path]}' and, in another frame, '{patient}'; "
+                "correct the manifest: frames of one file are of one patient"
+            )
+    return tuple(str(case.patient) for case in study.cases)
 
 
-def _own_parts(study: Study, groups: Sequence[str]) -> dict[str, str]:
-    part_of: dict[str, str] = {}
+def _same_file(study: Study) -> list[Pair]:
+    """Each further picture of a file with the first one."""
+    first: dict[Path, int] = {}
+    pairs = [(first.setdefault(case.path, index), index) for index, case in enumerate(study.cases)]
+    return [Pair(one, other, 1.0, False, "file") for one, other in pairs if one != other]
+
+
+def _own(study: Study, groups: Sequence[str], column: str) -> dict[str, str]:
+    """The part or fold that the manifest names for each group."""
+    own_of: dict[str, str] = {}
     for name, case in zip(groups, study.cases, strict=True):
-        own = str(case.part)
-        if part_of.setdefault(name, own) != own:
+        own = str(getattr(case, column))
+        if own_of.setdefault(name, own) != own:
             what = f"patient '{name}'" if study.patients_known else f"the near-duplicates of '{case.path}'"
             raise DataError(
-                f"{what} stand in both {part_of[name]} and {own} of study '{study.root}'; a split must keep "
-                "them together. Remove the column 'part' to have it split again"
+                f"{what} stand in both {own_of[name]} and {own} of study '{study.root}'; a split must keep "
+                f"them together. Remove the column '{column}' to have it split again"
             )
-    return part_of
+    return own_of

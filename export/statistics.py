@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm, rankdata
+from scipy.stats import t as student
 
 Z95 = float(norm.ppf(0.975))
 
@@ -150,3 +151,34 @@ def expected_calibration_error(malignant: ArrayLike, risks: ArrayLike, bins: int
     order = np.argsort(risk, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
     return float(sum(abs(truth[p].mean() - risk[p].mean()) * len(p) for p in parts) / len(order))
+
+
+def calibration_error_by_chance(risks: ArrayLike, bins: int = 10, rounds: int = 500) -> Figure:
+    """The `expected_calibration_error` that a perfectly calibrated model with these risks would show.
+
+    The estimate is biased upwards, the more the fewer the images (Kumar, Liang, Ma 2019): with 50 of them a
+    perfect model shows about 0.1. Labels are drawn from the risks; mean and the middle 95 % of the draws.
+    """
+    risk = np.asarray(risks, np.float64)
+    rng = np.random.default_rng(0)
+    drawn = [expected_calibration_error(rng.random(len(risk)) < risk, risk, bins) for _ in range(rounds)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Figure(float(np.mean(drawn)), float(low), float(high))
+
+
+def corrected_t_test(differences: ArrayLike, judged_to_learnt: float) -> tuple[Figure, float]:
+    """Mean of differences over folds and seeds, its interval, and the two-sided p-value.
+
+    Nadeau and Bengio 2003: the variance is enlarged, since the folds' training parts overlap.
+
+    Args:
+        differences: one for each fold of each seed, at least two.
+        judged_to_learnt: number of judged images over that of learnt ones in a fold.
+    """
+    values = np.asarray(differences, np.float64)
+    mean = float(values.mean())
+    deviation = math.sqrt(float(values.var(ddof=1)) * (1 / len(values) + judged_to_learnt))
+    freedom = len(values) - 1
+    spread = float(student.ppf(0.975, freedom)) * deviation
+    p_value = 1.0 if deviation == 0 else float(2 * student.sf(abs(mean) / deviation, freedom))
+    return Figure(mean, mean - spread, mean + spread), p_value

@@ -2,8 +2,9 @@
 
 check prints what a study holds, its near-duplicates (copies, crops, mirror images), contradicting labels and
 burned-in marks by class; it exits with 65 where a split would leak. split writes a manifest whose column
-`part` (or `fold`) keeps patients and near-duplicates together, and that train takes as it is. figures says
-whether reported figures can come from one confusion matrix, and why not; it exits with 65 if they cannot.
+`part` (or `fold`) keeps patients and near-duplicates together, and that train (or crossval) takes as it is.
+figures says whether reported figures can come from one confusion matrix, and why not; it exits with 65 if
+they cannot.
 
 Examples:
   sonocart study check study --sheet pairs.png
@@ -37,7 +38,7 @@ from export.consistency import MAX_N, PROPORTIONS, Reported, objections
 from export.duplicates import near_duplicates
 from export.progress import bar
 from export.sheet import write_pairs
-from export.split import assign_folds, split_study
+from export.split import assign_folds, group_study, split_study
 
 SHOWN = 12  # findings of a kind that are printed by name
 
@@ -94,13 +95,19 @@ def _split(args: argparse.Namespace) -> int:
     if args.seed < 0 or (args.folds is not None and args.folds < 2):
         raise UsageError(f"found --seed {args.seed} --folds {args.folds}, expected 0 and 2 or more")
     study = read_study(args.study)
-    split = split_study(study, args.seed)
-    for note in (*study.notes, *split.notes):
+    if args.folds is None:
+        split = split_study(study, args.seed)
+        column, values, notes = "part", split.parts, split.notes
+    else:
+        grouping = group_study(study)
+        values = assign_folds(study, grouping, args.folds, args.seed)
+        column, notes = "fold", grouping.notes
+    for note in (*study.notes, *notes):
         print(f"note: {note}", file=sys.stderr)
-    column = "part" if args.folds is None else "fold"
-    values = split.parts if args.folds is None else assign_folds(study, split, args.folds, args.seed)
     with new_file(args.out) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [c for c in COLUMNS if c != "part"] + [column], lineterminator="\n")
+        writer = csv.DictWriter(
+            file, [c for c in COLUMNS if c not in ("part", "fold")] + [column], lineterminator="\n"
+        )
         writer.writeheader()
         for case, value in zip(study.cases, values, strict=True):
             if value != EXCLUDED:

@@ -4,10 +4,16 @@ STUDY is a folder with manifest.csv, or with the folders benign/ and malignant/.
 validation and test part by patient (or by near-duplicate group where no patients are named); the test part is
 not looked at before `sonocart evaluate`.
 
+With --members 3, training and validation part are divided into three and a network is trained without each
+third. The three run as one graph, and temperature and thresholds are chosen on the images that each had not
+learnt: three times as many as a validation part has, so they carry over better. It takes twice as long.
+
 Examples:
   sonocart train study --out runs/first
   sonocart train study --out runs/resnet --network resnet18 --init resnet18.safetensors
+  sonocart train study --out runs/fused --network fused --members 3
   sonocart train study --out runs/first --resume
+  torchrun --nproc_per_node 2 -m edge train study --out runs/two-gpus
 """
 
 from __future__ import annotations
@@ -17,7 +23,6 @@ import csv
 import hashlib
 import json
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -26,6 +31,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edge.atomic import new_file
 from edge.contract.preprocess import PREPROCESSING_ID
@@ -35,25 +41,29 @@ from edge.study.cases import Study
 from edge.study.images import image_hash
 from edge.study.read import read_study
 from export.checkpoint import save_checkpoint
-from export.classifier import Classifier, fuse
-from export.fit import Epoch, Examples, Recipe, fit, predict
-from export.network import NETWORKS, load_initial
-from export.operating_points import DEFAULT, choose_points, performance
+from export.examples import Division, Examples, divide
+from export.fit import Epoch, Recipe
+from export.learn import Learned, Plan, learn
+from export.network import NETWORKS
+from export.operating_points import DEFAULT, performance
 from export.progress import bar
 from export.run_folder import (
-    STATE,
     WEIGHTS,
     Run,
     Settings,
+    log_name,
     read_record,
+    state_name,
     study_hash,
     write_record,
     write_split,
 )
-from export.split import split_study
+from export.split import Split, split_study
+from export.stages import Stages
 from export.statistics import Figure, auc
-from export.temperature import fit_scaling
+from export.team import Team, join_team
 from export.tensors import load_tensors
+from export.threads import choose_threads, training_step
 
 SETTINGS = "settings.json"
 RECIPE = Recipe()
@@ -65,8 +75,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="new folder for the run")
+    add_learning_arguments(parser, network="compact", members=1)
+    parser.add_argument("--seed", type=int, default=0, help="of split and training (default 0)")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+
+
+def add_learning_arguments(parser: argparse.ArgumentParser, network: str, members: int) -> None:
+    """Declare what cross-validation and ablation share with training."""
     parser.add_argument(
-        "--network", choices=NETWORKS, default="compact", help="compact (default) and fused suit few images"
+        "--network",
+        choices=NETWORKS,
+        default=network,
+        help=f"all but resnet18 suit few images (default {network})",
+    )
+    parser.add_argument(
+        "--members", type=int, default=members, metavar="K", help=f"networks in the graph (default {members})"
     )
     parser.add_argument(
         "--init", type=Path, metavar="FILE", help="weights to start from, torchvision's names"
@@ -80,113 +103,154 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, default=RECIPE.epochs, help=f"at most (default {RECIPE.epochs})"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of split and training (default 0)")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+
+
+def check_learning_arguments(args: argparse.Namespace) -> None:
+    """Refuse what no training can be done with."""
+    if args.epochs < 1 or args.members < 1:
+        raise UsageError(f"found --epochs {args.epochs} --members {args.members}, expected 1 or more")
+    if args.init and not args.init.is_file():
+        raise NoInputError(f"there is no weight file '{args.init}'")
 
 
 def main(args: argparse.Namespace) -> int:
-    """Split, train, choose temperature and operating points on the validation part, write the run."""
-    if args.epochs < 1 or args.seed < 0:
-        raise UsageError(f"found --epochs {args.epochs} --seed {args.seed}, expected 1 and 0 or more")
-    study = read_study(args.study)
-    split = split_study(study, args.seed)
-    for note in (*study.notes, *split.notes):
-        print(f"note: {note}", file=sys.stderr)
-    hashes = [image_hash(case.path) for case in study.cases]
+    """Split, train, choose temperature and operating points on held-out images, write the run."""
+    check_learning_arguments(args)
+    if args.seed < 0:
+        raise UsageError(f"found --seed {args.seed}, expected 0 or more")
+    with join_team() as team:
+        return _train(args, team)
+
+
+def _train(args: argparse.Namespace, team: Team) -> int:
+    stages = Stages()
+    with stages.stage("study and split"):
+        study = read_study(args.study)
+        split = split_study(study, args.seed)
+        hashes = [image_hash(case.path) for case in study.cases]
+    if team.first:
+        for note in (*study.notes, *split.notes):
+            print(f"note: {note}", file=sys.stderr)
     settings = _settings(args, study_hash(hashes, study.cases))
-    torch.manual_seed(args.seed)
-    classifier = Classifier(settings.network)
-    network = classifier.network
-    if args.init:
-        load_initial(network, args.init)
-    with bar("reading images", len(study.cases)) as step:
+    with stages.stage("reading images"), bar("reading images", len(study.cases), shown=team.first) as step:
         tensors = load_tensors(study.cases, settings.preprocessing, step)
     malignant = np.array([case.malignant for case in study.cases])
-    train, validation = (
-        Examples(tensors[chosen], malignant[chosen])
-        for chosen in (split.members("train"), split.members("validation"))
-    )
-    _open_folder(args.out, settings, resume=args.resume)
-    write_split(args.out / "split.csv", study.cases, hashes, split, study.root)
+    chosen, divisions = _divide(split, malignant, args.members, args.seed)
+    if team.first:
+        _open_folder(args.out, settings, resume=args.resume)
+        write_split(args.out / "split.csv", study.cases, hashes, split, study.root)
+    team.share(None)  # nobody trains before the folder is there
+    if team.size == 1:
+        with stages.stage("choice of threads"):
+            choose_threads(training_step(args.network))
+    with bar("training", args.epochs * args.members, shown=team.first) as step:
 
-    began = time.perf_counter()
-    with bar("training", args.epochs) as step:
+        def report(member: int, log: Sequence[Epoch]) -> None:
+            _write_table(args.out / log_name(member), [asdict(epoch) for epoch in log])
+            words = f"loss {log[-1].train_loss:.3f}  validation AUC {log[-1].validation_auc:.3f}"
+            step(member * args.epochs + len(log), words)
 
-        def report(log: Sequence[Epoch]) -> None:
-            _write_table(args.out / "log.csv", [asdict(epoch) for epoch in log])
-            step(len(log), f"loss {log[-1].train_loss:.3f}  validation AUC {log[-1].validation_auc:.3f}")
-
-        network.to("cuda" if torch.cuda.is_available() else "cpu")
-        recipe = Recipe(epochs=args.epochs)
-        result = fit(
-            network, train, validation, recipe, seed=args.seed, state=args.out / STATE, report=report
+        learned = learn(
+            Plan(args.network, Recipe(epochs=args.epochs), args.seed, args.init),
+            Examples(tensors[chosen], malignant[chosen]),
+            divisions,
+            states=[args.out / state_name(member) for member in range(args.members)],
+            team=team,
+            stages=stages,
+            report=report,
         )
-    logits = predict(network.cpu(), validation.images)
-    fuse(classifier, train.images, train.malignant, validation.images, validation.malignant, logits)
-    logits = predict(classifier, validation.images)
-    scaling = fit_scaling(validation.malignant, logits)
-    classifier.offset.fill_(scaling.offset)
-    risks = scaling.risk(logits)
+    if not team.first:
+        return 0
+    images = [study.cases[index] for index in chosen[learned.held_out]]
+    logits = learned.opinions.fused[learned.held_out]
     _write_table(
         args.out / "validation.csv",
         [
-            {"sha256": hashes[index], "label": study.cases[index].label, "logit": logit, "risk": risk}
-            for index, logit, risk in zip(split.members("validation"), logits, risks, strict=True)
+            {"sha256": image_hash(case.path), "label": case.label, "logit": logit, "risk": risk}
+            for case, logit, risk in zip(images, logits, learned.risks, strict=True)
         ],
     )
-    run = Run(
-        settings=settings,
-        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        sonocart=version("sonocart"),
-        torch=str(torch.__version__),
-        parameters=classifier.size,
-        prevalence=float(train.malignant.mean()),
-        images=split.count_images(),
-        groups=split.count_groups(),
-        best_epoch=result.best,
-        temperature=scaling.temperature,
-        operating_points=choose_points(validation.malignant, risks),
-        operating_point=DEFAULT,
-    )
-    area = auc(validation.malignant, logits)
+    run = _record(settings, split, learned, float(malignant[split.members("train")].mean()))
+    area = auc([case.malignant for case in images], logits)
     metrics = {
         "validation_auc": area.json(),
-        "epochs": len(result.log),
-        "best_epoch": result.best,
-        "seconds": round(time.perf_counter() - began, 1),
+        "epochs": [len(fitted.log) for fitted in learned.fits],
+        "best_epoch": [fitted.best for fitted in learned.fits],
+        "threads": torch.get_num_threads(),
+        "processes": team.size,
+        "seconds": {name: round(seconds, 1) for name, seconds in stages.seconds.items()},
         "temperature": round(run.temperature, 4),
         "operating_points": {point.name: round(point.threshold, 4) for point in run.operating_points},
         "performance": {
-            point.name: performance(validation.malignant, risks, point.threshold)
+            point.name: performance([case.malignant for case in images], learned.risks, point.threshold)
             for point in run.operating_points
         },
     }
     with new_file(args.out / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=2) + "\n")
-    save_checkpoint(args.out / WEIGHTS, classifier.state_dict(), {})
+    save_checkpoint(args.out / WEIGHTS, learned.classifier.state_dict(), {})
     write_record(args.out / "run.json", run)
-    (args.out / STATE).unlink()
-    _print(args.out, study, run, area, len(result.log))
+    for member in range(args.members):
+        (args.out / state_name(member)).unlink()
+    _print(args.out, study, run, area, learned, stages)
     return 0
 
 
+def _divide(
+    split: Split, malignant: NDArray[np.bool_], members: int, seed: int
+) -> tuple[NDArray[np.intp], tuple[Division, ...]]:
+    """Indices of the cases to learn from, and what each network learns of them."""
+    train, validation = (np.array(split.members(part), np.intp) for part in ("train", "validation"))
+    chosen = np.concatenate([train, validation])
+    if members == 1:
+        numbers = np.arange(len(chosen))
+        return chosen, (Division(numbers[: len(train)], numbers[len(train) :]),)
+    return chosen, divide(malignant[chosen], [split.groups[index] for index in chosen], members, seed)
+
+
+def _record(settings: Settings, split: Split, learned: Learned, prevalence: float) -> Run:
+    return Run(
+        settings=settings,
+        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        sonocart=version("sonocart"),
+        torch=str(torch.__version__),
+        parameters=learned.classifier.size,
+        prevalence=prevalence,
+        images=split.count_images(),
+        groups=split.count_groups(),
+        best_epoch=learned.fits[0].best,
+        temperature=learned.scaling.temperature,
+        operating_points=learned.points,
+        operating_point=DEFAULT,
+    )
+
+
 def _settings(args: argparse.Namespace, study_sha256: str) -> Settings:
-    if args.init and not args.init.is_file():
-        raise NoInputError(f"there is no weight file '{args.init}'")
-    size = NETWORKS[args.network].size
     return Settings(
         study_sha256=study_sha256,
         network=args.network,
-        initial_sha256=hashlib.sha256(args.init.read_bytes()).hexdigest() if args.init else None,
-        preprocessing=Preprocessing(
-            id=PREPROCESSING_ID,
-            width=size,
-            height=size,
-            region=args.region,
-            context=1.0 if args.region == "field" else LESION_CONTEXT,
-        ),
+        members=args.members,
+        initial_sha256=initial_hash(args.init),
+        preprocessing=preprocessing_of(args.network, args.region),
         epochs=args.epochs,
         seed=args.seed,
+    )
+
+
+def initial_hash(path: Path | None) -> str | None:
+    """SHA-256 of the weight file to start from, if there is one."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+
+
+def preprocessing_of(network: str, region: str) -> Preprocessing:
+    """How frames become tensors for a network that looks at `region`."""
+    size = NETWORKS[network].size
+    return Preprocessing(
+        id=PREPROCESSING_ID,
+        width=size,
+        height=size,
+        region=region,
+        context=1.0 if region == "field" else LESION_CONTEXT,
     )
 
 
@@ -194,7 +258,7 @@ def _open_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
     """Make the run's folder, or check that the one to resume was begun with the same settings."""
     if resume:
         before = read_record(folder / SETTINGS, Settings)
-        if not (folder / STATE).exists() and (folder / "run.json").exists():
+        if (folder / "run.json").exists():
             raise UsageError(f"run '{folder}' has ended; there is nothing to resume")
         for name in Settings.__struct_fields__:
             if getattr(before, name) != getattr(settings, name):
@@ -204,7 +268,7 @@ def _open_folder(folder: Path, settings: Settings, *, resume: bool) -> None:
                 )
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        hint = "add --resume to go on with it, or " if (folder / STATE).exists() else ""
+        hint = "add --resume to go on with it, or " if (folder / state_name(0)).exists() else ""
         raise CannotCreateError(f"'{folder}' exists and is not empty; {hint}choose another --out")
     write_record(folder / SETTINGS, settings)
 
@@ -216,11 +280,14 @@ def _write_table(path: Path, rows: Sequence[dict[str, object]]) -> None:
         writer.writerows(rows)
 
 
-def _print(folder: Path, study: Study, run: Run, area: Figure, epochs: int) -> None:
+def _print(folder: Path, study: Study, run: Run, area: Figure, learned: Learned, stages: Stages) -> None:
     kind = "patients" if study.patients_known else "groups"
     for part, images in run.images.items():
         print(f"{part:<11} {images:>5} images of {run.groups[part]:>4} {kind}")
-    print(f"best epoch  {run.best_epoch + 1} of {epochs}; validation AUC {area}")
+    for fitted in learned.fits:
+        print(f"network     epoch {fitted.best + 1} of {len(fitted.log)} kept")
+    print(f"held out    {len(learned.held_out)} images, AUC {area}")
     points = ", ".join(f"{point.name} {point.threshold:.3f}" for point in run.operating_points)
     print(f"thresholds  {points}; temperature {run.temperature:.2f}")
+    print(f"\nTime, with {torch.get_num_threads()} threads:\n{stages.table()}")
     print(f"\nNext: sonocart export {folder} --out BUNDLE")

@@ -33,6 +33,7 @@ class Case:
         site: hospital.
         px_per_mm: pixels in a millimetre.
         part: the part of a split that the study itself fixes, one of `PARTS`.
+        fold: the fold of a cross-validation that the study itself fixes.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Case:
     site: str | None
     px_per_mm: float | None
     part: str | None
+    fold: str | None
 
     @property
     def malignant(self) -> bool:

@@ -13,7 +13,7 @@ from edge.errors import DataError, NoInputError
 from edge.study.cases import LABELS, OTHER_LABELS, PARTS, Case
 
 REQUIRED = ("path", "label")
-TEXT = ("patient", "pathology", "view", "scanner", "site", "part")
+TEXT = ("patient", "pathology", "view", "scanner", "site", "part", "fold")
 NUMBERS = ("px_per_mm", "frame")
 BOXES = ("lesion", "field")
 COLUMNS = (*REQUIRED, *TEXT, *NUMBERS, *(f"{box}_{side}" for box in BOXES for side in "xywh"))
@@ -155,4 +155,5 @@ class _Line:
             site=self.text("site"),
             px_per_mm=px_per_mm,
             part=part,
+            fold=self.text("fold"),
         )

@@ -65,9 +65,26 @@ def read_members(bundle: Bundle) -> list[Member]:
     return members
 
 
+def by_hash(members: Iterable[Member]) -> dict[str, Member]:
+    """Members by the hash of their file; pictures of one file are in one part.
+
+    Raises:
+        DataError: a file, or two files with the same content, stands in two parts.
+    """
+    found: dict[str, Member] = {}
+    for member in members:
+        other = found.setdefault(member.sha256, member)
+        if other.part != member.part:
+            raise DataError(
+                f"the image file with SHA-256 {member.sha256[:12]}... stands in both {other.part} and "
+                f"{member.part}; remove the copy, or name one patient for both, and split again"
+            )
+    return found
+
+
 def read_parts(bundle: Bundle) -> dict[str, str]:
     """Part ("train", "validation" or "test") by SHA-256 of the image file."""
-    return {member.sha256: member.part for member in read_members(bundle)}
+    return {sha256: member.part for sha256, member in by_hash(read_members(bundle)).items()}
 
 
 def held_out(bundle: Bundle, study: Study) -> tuple[Case, ...]:
@@ -80,7 +97,7 @@ def held_out(bundle: Bundle, study: Study) -> tuple[Case, ...]:
     Raises:
         DataError: no case of one class is left.
     """
-    members = {member.sha256: member for member in read_members(bundle)}
+    members = by_hash(read_members(bundle))
     hashes = [image_hash(case.path) for case in study.cases]
     used = {member.group for member in members.values() if member.part != "test"}
     same_study = any(sha256 in members for sha256 in hashes)

@@ -117,4 +117,5 @@ def _bare_case(path: Path, label: str) -> Case:
         site=None,
         px_per_mm=None,
         part=None,
+        fold=None,
     )

@@ -11,8 +11,9 @@ from sklearn.svm import SVC
 from edge import cli
 from edge.contract.bundle import open_bundle
 from edge.contract.spec import decode_spec
-from export.classifier import Classifier, fuse, measure
-from export.kernel import COST, REACH, fit_kernel
+from export.classifier import Classifier, fuse
+from export.examples import Division, Examples, divide
+from export.kernel import fit_kernel
 from export.run_folder import read_run
 from export.statistics import auc
 
@@ -28,9 +29,9 @@ def clouds():
 
 def test_the_graph_says_what_scikit_learn_says(clouds):
     points, malignant = clouds
-    machine = fit_kernel(points, malignant)
+    machine = fit_kernel(points, malignant, 3.0, 0.45)
     exact = StandardScaler().fit_transform(points.astype(np.float64))
-    svc = SVC(C=COST, gamma=REACH / 6, class_weight="balanced").fit(exact, malignant)
+    svc = SVC(C=3.0, gamma=0.45 / 6, class_weight="balanced").fit(exact, malignant)
     found = machine(torch.from_numpy(points)).numpy()
     assert np.abs(found - svc.decision_function(exact)).max() < 1e-4
     assert auc(malignant, found).value > 0.9
@@ -44,33 +45,76 @@ def pictures(seed, number, telling):
     return np.clip(120 + spread * rng.normal(size=(number, 1, 128, 128)), 1, 255).astype(np.uint8), malignant
 
 
+def both(telling, number=40):
+    """Examples of two parts, and the division that holds the second one out."""
+    first, second = pictures(0, number, telling), pictures(1, number, telling)
+    examples = Examples(np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]]))
+    return examples, Division(np.arange(number), np.arange(number, 2 * number))
+
+
 @pytest.mark.parametrize(("telling", "logit_tells"), [(True, False), (False, True)])
 def test_the_better_opinion_gets_the_larger_share(telling, logit_tells):
     torch.manual_seed(0)
     classifier = Classifier("fused")
-    train, validation = pictures(0, 40, telling), pictures(1, 40, telling)
+    examples, division = both(telling)
+    logits = np.full(80, np.nan)
     noise = np.random.default_rng(2).normal(size=40)
-    logits = noise + (6 * validation[1] if logit_tells else 0)
-    fuse(classifier, *train, *validation, logits)
-    opinion = classifier.kernel(torch.from_numpy(measure(classifier.measures, validation[0]))).std()
-    network, kernel = classifier.shares[0] * logits.std(), classifier.shares[1] * opinion
+    logits[division.judged] = noise + (6 * examples.malignant[division.judged] if logit_tells else 0)
+    opinions = fuse(classifier, examples, [division], logits)
+    network = classifier.shares[0] * np.nanstd(opinions.network)
+    kernel = classifier.shares[1] * np.nanstd(opinions.kernel)
     assert (network > 1.5 * kernel) if logit_tells else (kernel > 1.5 * network)
+
+
+def test_what_is_held_out_is_not_learnt_by_the_kernel_machine():
+    classifier = Classifier("fused")
+    examples, division = both(True)
+    logits = np.full(80, np.nan)
+    logits[division.judged] = np.random.default_rng(2).normal(size=40)
+    opinions = fuse(classifier, examples, [division], logits)
+    flipped = examples.malignant.copy()
+    flipped[division.judged] ^= np.random.default_rng(0).random(40) < 0.5
+    other = fuse(classifier, Examples(examples.images, flipped), [division], logits)
+    if other.choice == opinions.choice:
+        assert np.array_equal(other.kernel, opinions.kernel, equal_nan=True)
+    assert np.isnan(opinions.kernel[division.train]).all()
+
+
+def test_with_several_divisions_every_example_has_an_opinion_of_one_that_did_not_learn_it():
+    classifier = Classifier("fused", members=2)
+    examples, _ = both(True)
+    divisions = divide(examples.malignant, [str(i) for i in range(80)], 2, 0)
+    opinions = fuse(classifier, examples, divisions, np.random.default_rng(3).normal(size=80))
+    assert np.isfinite(opinions.fused).all()
+    assert auc(examples.malignant, opinions.fused).value > 0.9
 
 
 def test_a_classifier_without_measures_is_left_alone():
     classifier = Classifier("compact").eval()
     images, malignant = pictures(0, 8, True)
-    fuse(classifier, images, malignant, images, malignant, np.zeros(8))
+    fuse(classifier, Examples(images, malignant), [Division(np.arange(4), np.arange(4, 8))], np.zeros(8))
     assert classifier.kernel is None
     logit, _ = classifier(torch.from_numpy(images).float())
     assert torch.equal(logit, classifier.network(torch.from_numpy(images).float())[0])
+
+
+def test_members_are_averaged():
+    torch.manual_seed(0)
+    classifier = Classifier("fused", members=3).eval()
+    for number in range(3):
+        torch.nn.init.constant_(classifier.member(number).fc.bias, float(number))
+    image = torch.from_numpy(pictures(0, 2, True)[0]).float()
+    logit, local = classifier(image)
+    each = torch.stack([classifier.member(number)(image)[0] for number in range(3)])
+    assert torch.allclose(logit, each.mean(0), atol=1e-5)
+    assert torch.allclose(local.mean((1, 2)), logit, atol=1e-4)
 
 
 @pytest.fixture(scope="module")
 def fused_run(learnable, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fused") / "run"
     arguments = ["train", str(learnable), "--out", str(folder), "--network", "fused", "--epochs", "2"]
-    assert cli.run(arguments) == 0
+    assert cli.run([*arguments, "--members", "2"]) == 0
     return folder
 
 

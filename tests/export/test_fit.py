@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from export.fit import Examples, Recipe, fit, predict
+from export.examples import Examples
+from export.fit import Recipe, fit, predict
 from export.network import Architecture, ResNet
 from export.statistics import auc
 
-TINY = Architecture(32, (4, 4, 8, 8), (1, 1, 1, 1), 3, (1, 1, 2, 1), 0.1, False, False)
+TINY = Architecture(32, 1, (4, 4, 8, 8), (1, 1, 1, 1), 3, True, (1, 1, 2, 1), 0.1, False, False)
 
 
 def examples(seed, number=64):

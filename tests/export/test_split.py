@@ -30,6 +30,16 @@ def test_parts_have_their_shares_and_share_no_group(sizes, seed):
             assert abs((own == part).sum() - share * len(own)) <= 6
 
 
+def test_sites_of_one_or_two_patients_reach_every_part():
+    groups = [f"p{i}" for i in range(200)]
+    strata = [("malignant" if i % 3 == 0 else "benign", f"site {i // 2}") for i in range(200)]
+    part_of = assign_parts(groups, strata, 0)
+    for label in ("benign", "malignant"):
+        parts = [part_of[group] for group, stratum in zip(groups, strata, strict=True) if stratum[0] == label]
+        assert abs(parts.count("validation") / len(parts) - 0.198) < 0.03
+        assert abs(parts.count("test") / len(parts) - 0.099) < 0.03
+
+
 def test_the_same_seed_gives_the_same_split_and_another_seed_another(study):
     assert split_study(study, 1) == split_study(study, 1)
     assert split_study(study, 1).parts != split_study(study, 2).parts

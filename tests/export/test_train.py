@@ -48,7 +48,8 @@ def test_the_progress_is_on_stderr_and_the_summary_on_stdout(learnable, tmp_path
     cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), "--epochs", "1"])
     captured = capsys.readouterr()
     assert "training" in captured.err
-    assert "validation AUC" in captured.out
+    assert "held out    " in captured.out
+    assert all(stage in captured.out for stage in ("feature images", "forward", "backward", "validation"))
     assert "sonocart export" in captured.out
 
 
@@ -57,6 +58,8 @@ def test_the_progress_is_on_stderr_and_the_summary_on_stdout(learnable, tmp_path
     [
         (["--epochs", "0"], UsageError),
         (["--seed", "-1"], UsageError),
+        (["--members", "0"], UsageError),
+        (["--members", "15"], DataError),
         (["--network", "vgg"], UsageError),
         (["--init", "nothing.safetensors"], NoInputError),
         (["--resume"], NoInputError),

@@ -1,0 +1,218 @@
+"""Judge a way of training by cross-validation: `sonocart crossval STUDY --out FOLDER`.
+
+The study is divided into folds that share no patient and no near-duplicate; images with contradicting labels
+are left out. For each seed and fold a classifier is learnt as `sonocart train` learns it, on the other folds
+alone: early stopping, the kernel machine's cost and reach, its share, temperature and thresholds are all
+chosen within them. Then the fold is judged. A manifest with a column `fold` (`sonocart study split --folds`)
+keeps its folds for every seed; else each seed draws new ones.
+
+A fold that is done is not done again: after a kill, or to add seeds, give the same command with --resume.
+
+Examples:
+  sonocart crossval study --out cv
+  sonocart crossval study/folds.csv --out cv --seeds 3 --resume
+  sonocart crossval study --out cv --network compact --members 1 --json > cv.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from functools import partial
+from pathlib import Path
+from queue import Empty, Queue
+
+import msgspec
+import numpy as np
+
+from edge.contract.spec import Preprocessing
+from edge.errors import CannotCreateError, UsageError
+from edge.study.cases import Study
+from edge.study.images import image_hash
+from edge.study.parts import EXCLUDED
+from edge.study.read import read_study
+from export.crossval_report import summarise, table
+from export.examples import Examples
+from export.fit import Recipe
+from export.fold import FoldResult, FoldTask, run_fold
+from export.learn import Plan
+from export.progress import bar
+from export.run_folder import read_record, study_hash, write_record
+from export.split import assign_folds, group_study
+from export.tensors import load_tensors
+from export.train import add_learning_arguments, check_learning_arguments, initial_hash, preprocessing_of
+
+SETTINGS = "settings.json"
+FOLDS = "folds.json"
+
+
+class CrossSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every fold depends on; a resumed cross-validation must have the same."""
+
+    study_sha256: str
+    network: str
+    members: int
+    initial_sha256: str | None
+    preprocessing: Preprocessing
+    epochs: int
+    folds: int
+
+
+class Folds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Of each image of the study, in its order: hash of its file, group, and fold by seed."""
+
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    folds: tuple[tuple[str, ...], ...]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder for results")
+    add_learning_arguments(parser, network="fused", members=3)
+    add_crossing_arguments(parser)
+
+
+def add_crossing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what cross-validation and ablation share."""
+    parser.add_argument("--folds", type=int, default=5, metavar="K", help="default 5")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repetitions (default 1)")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="folds at once (default: cores)")
+    parser.add_argument("--resume", action="store_true", help="keep the folds that are done")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run what is missing and print the table."""
+    report = summarise(cross_validate(args, args.network, args.out))
+    print(json.dumps(report, indent=2) if args.json else table(report))
+    return 0
+
+
+def cross_validate(args: argparse.Namespace, network: str, out: Path) -> list[FoldResult]:
+    """Results of all seeds and folds, in order; those that are not there yet are made.
+
+    Raises:
+        CannotCreateError: `out` holds something else.
+        UsageError: options that make no sense, or that differ from those that `out` was begun with.
+    """
+    check_learning_arguments(args)
+    if args.folds < 2 or args.seeds < 1 or args.jobs < 1:
+        found = f"--folds {args.folds} --seeds {args.seeds} --jobs {args.jobs}"
+        raise UsageError(f"found {found}, expected 2, 1 and 1 or more")
+    study = read_study(args.study)
+    hashes = [image_hash(case.path) for case in study.cases]
+    settings = CrossSettings(
+        study_sha256=study_hash(hashes, study.cases),
+        network=network,
+        members=args.members,
+        initial_sha256=initial_hash(args.init),
+        preprocessing=preprocessing_of(network, args.region),
+        epochs=args.epochs,
+        folds=args.folds,
+    )
+    _open(out, settings, resume=args.resume)
+    folds = _folds(study, hashes, args.folds, args.seeds, out / FOLDS)
+    with bar("reading images", len(study.cases)) as step:
+        tensors = load_tensors(study.cases, settings.preprocessing, step)
+    examples = Examples(tensors, np.array([case.malignant for case in study.cases]))
+    tasks = [
+        FoldTask(
+            path=out / f"seed-{seed}-fold-{fold}.json",
+            plan=Plan(network, Recipe(epochs=args.epochs), seed, args.init),
+            members=args.members,
+            seed=seed,
+            fold=fold,
+            examples=examples,
+            groups=folds.groups,
+            learnt=np.flatnonzero([own not in (fold, EXCLUDED) for own in folds.folds[seed]]),
+            judged=np.flatnonzero([own == fold for own in folds.folds[seed]]),
+        )
+        for seed in range(args.seeds)
+        for fold in sorted(set(folds.folds[seed]) - {EXCLUDED})
+    ]
+    _run([task for task in tasks if not task.path.exists()], args.epochs * args.members, args.jobs)
+    return [read_record(task.path, FoldResult) for task in tasks]
+
+
+def _open(out: Path, settings: CrossSettings, *, resume: bool) -> None:
+    """Make the folder, or check that the one to resume was begun with the same settings."""
+    if resume and (out / SETTINGS).exists():
+        before = read_record(out / SETTINGS, CrossSettings)
+        for name in CrossSettings.__struct_fields__:
+            if getattr(before, name) != getattr(settings, name):
+                raise UsageError(
+                    f"'{out}' was begun with {name} {getattr(before, name)}, found "
+                    f"{getattr(settings, name)}; resume with the same study and options"
+                )
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        hint = "add --resume to go on with it, or " if (out / SETTINGS).exists() else ""
+        raise CannotCreateError(f"'{out}' exists and is not empty; {hint}choose another --out")
+    write_record(out / SETTINGS, settings)
+
+
+def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path) -> Folds:
+    """Folds of every seed; groups are looked for once, and the table is kept."""
+    images = tuple(f"{sha}#{case.frame}" for sha, case in zip(hashes, study.cases, strict=True))
+    known = read_record(path, Folds) if path.exists() else None
+    if known and known.images != images:
+        raise UsageError(f"the images of study '{study.root}' are no longer those of '{path}'; begin anew")
+    if known and len(known.folds) >= seeds:
+        return known
+    grouping = group_study(study)
+    for note in (*study.notes, *grouping.notes):
+        print(f"note: {note}", file=sys.stderr)
+    folds = Folds(
+        images=images,
+        groups=grouping.groups,
+        folds=tuple(assign_folds(study, grouping, number, seed) for seed in range(seeds)),
+    )
+    if known and known.folds != folds.folds[: len(known.folds)]:
+        raise UsageError(f"the folds of study '{study.root}' are no longer those of '{path}'; begin anew")
+    write_record(path, folds)
+    return folds
+
+
+def _run(tasks: list[FoldTask], epochs: int, jobs: int) -> None:
+    """Each task in a process of its own, `jobs` at a time; a failure ends all of them."""
+    if not tasks:
+        return
+    context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    done = 0
+    with (
+        context.Manager() as manager,
+        bar("folds", len(tasks) * epochs) as step,
+        ProcessPoolExecutor(jobs, context) as pool,
+    ):
+        queue = manager.Queue()
+        waiting = {pool.submit(_work, task, queue) for task in tasks}
+        try:
+            while waiting:
+                ended, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                done += _drain(queue)
+                step(done)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _work(task: FoldTask, epochs: Queue[None]) -> None:
+    run_fold(task, partial(epochs.put, None))
+
+
+def _drain(epochs: Queue[None]) -> int:
+    count = 0
+    while True:
+        try:
+            epochs.get_nowait()
+        except Empty:
+            return count
+        count += 1
