@@ -3,8 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 SECONDS ?=
 BUNDLE ?= runs/demo/bundle
+STUDY ?= studies/busi
+FOLDS ?= 4
 
-.PHONY: help venv demo test test-slow check bench kernels clean
+.PHONY: help venv demo test test-slow check bench agreement kernels clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -38,6 +40,14 @@ bench: venv ## figures of BUNDLE (default: the demo's), printed and written to r
 	$(BIN)/sonocart bench pipeline $(BUNDLE) --source phantom: --against naive
 	$(BIN)/sonocart bench pipeline $(BUNDLE) --source phantom:fps=60 --pace live --seconds 60
 	$(BIN)/sonocart bench glass $(BUNDLE)
+
+agreement: venv ## INT8 and FP16 against FP32 on held-out folds; STUDY=folder FOLDS=4
+	set -e; for k in $$(seq $(FOLDS)); do d=runs/folds/$$k; mkdir -p $$d; \
+	  $(BIN)/sonocart study split $(STUDY) --folds $(FOLDS) --test-fold $$k --out $$d/study.csv; \
+	  $(BIN)/sonocart train $$d/study.csv --out $$d/run --epochs 30 --seed $$k; \
+	  $(BIN)/sonocart export $$d/run --out $$d/bundle; \
+	  for p in int8 fp16; do $(BIN)/sonocart calibrate $$d/bundle --frames $$d/study.csv --precision $$p; done; done
+	for p in int8 fp16; do $(BIN)/sonocart agree runs/folds/*/bundle --frames runs/folds/1/study.csv --precision $$p; done
 
 kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
 	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[kernels]'

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from calibration.graph import Graph
 from edge.errors import UsageError
@@ -110,6 +112,23 @@ def cpu_tensors(graph: Graph, layers: Layers) -> tuple[tuple[str, ...], dict[str
             chosen[node.output[0]] = None
             shared[node.output[0]] = node.input[0]
     return tuple(name for name in chosen if name not in graph.outputs), shared
+
+
+def input_ranges(graph: Graph) -> dict[str, tuple[float, float]]:
+    """The values that black and white become, of each tensor that is the picture scaled and shifted."""
+    arithmetic = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
+    ends = {name: np.array([0.0, 255.0]) for name in graph.inputs}
+    for node in graph.nodes:
+        source = ends.get(node.input[0])
+        if source is None:
+            continue
+        if node.op_type == "Cast":
+            ends[node.output[0]] = source
+        elif node.op_type in arithmetic and node.input[1] in graph.initializers:
+            constant = numpy_helper.to_array(graph.initializers[node.input[1]])
+            if constant.size == 1:
+                ends[node.output[0]] = arithmetic[node.op_type](source, constant.item())
+    return {name: (float(values.min()), float(values.max())) for name, values in ends.items()}
 
 
 def body_layers(graph: Graph) -> set[str]:

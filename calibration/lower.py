@@ -22,7 +22,7 @@ from calibration.report import CalibrationReport, encode_report, gate_lines
 from calibration.track import Track
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
 from edge.contract.qualification import Verdict, report_file
-from edge.engines.golden import RISK_TOLERANCE, Outputs, golden_outputs, read_golden_tensors, run_golden
+from edge.engines.golden import Outputs, golden_outputs, read_golden_tensors, require_equal, run_golden
 from edge.engines.onnx import OnnxEngine, reference_engine
 from edge.errors import InternalError
 from edge.study.cases import Case, Study
@@ -151,13 +151,12 @@ def _golden(bundle: Bundle, judged: OnnxEngine, fused: OnnxEngine) -> Outputs:
     """Outputs for the golden frames, once this machine's own kernels have been held to them."""
     tensors = read_golden_tensors(bundle)
     outputs = run_golden(judged, tensors)
-    difference = float(np.abs(outputs.risk - run_golden(fused, tensors).risk).max())
-    allowed = RISK_TOLERANCE[judged.precision]
-    if not difference <= allowed:
-        raise InternalError(
-            f"this machine's {judged.precision} kernels differ by {difference:.4f} from the graph's own "
-            f"meaning on the golden frames (allowed: {allowed}); the bundle was not changed"
-        )
+    require_equal(
+        run_golden(fused, tensors),
+        outputs,
+        judged.precision,
+        "between this machine's kernels and the graph's own meaning; the bundle was not changed",
+    )
     return outputs
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graph import Graph
-from calibration.layers import Layers, cpu_tensors, engine_tensors, output_axis
+from calibration.layers import Layers, cpu_tensors, engine_tensors, input_ranges, output_axis
 from calibration.ranges import LEVELS
 
 QDQ_OPSET = 13  # per-channel DequantizeLinear
@@ -58,15 +58,39 @@ def for_cpu(
     Args:
         model: FP32; left as it was.
         layers: to be quantised.
-        ranges: lowest (0 or less) and highest value by tensor, for at least `cpu_tensors`.
+        ranges: lowest (0 or less) and highest value by tensor, for at least `cpu_tensors`; grey levels that
+            are merely scaled and shifted take their own.
     """
-    tensors, shared = cpu_tensors(Graph(model), layers)
-    quanta = {}
+    graph = Graph(model)
+    tensors, shared = cpu_tensors(graph, layers)
+    pictures = input_ranges(graph)
+    quanta, offsets = {}, {}
     for name in tensors:
-        low, high = ranges[shared.get(name, name)]
-        scale = _scale(high - low, 255)
+        low, high = pictures.get(name) or ranges[shared.get(name, name)]
+        scale = (high - low) / 255 if high > low else 1.0
         quanta[name] = Quantum(scale, round(-low / scale), unsigned=True)
-    return _write(model, layers, quanta)
+        if name in pictures:
+            offsets[name] = low + scale * quanta[name].zero_point
+    result = _write(model, layers, quanta)
+    _shift_biases(result, graph, offsets)
+    return result
+
+
+def _shift_biases(result: onnx.ModelProto, graph: Graph, offsets: Mapping[str, float]) -> None:
+    """Add to the biases of `result` what reading a tensor less by its offset takes from them.
+
+    Grey levels scaled and shifted are 256 values and lose nothing as UINT8, but for their zero point, which
+    must be whole: all values are off by the same part of a level.
+    """
+    biases = {tensor.name: tensor for tensor in result.graph.initializer}
+    for node in graph.nodes:
+        weight = graph.weight(node)
+        if weight is not None and node.input[0] in offsets and len(node.input) > 2:
+            axis = output_axis(node)
+            sums = weight.sum(axis=tuple(i for i in range(weight.ndim) if i != axis), dtype=np.float64)
+            bias = biases[node.input[2]]
+            values = numpy_helper.to_array(bias) + offsets[node.input[0]] * sums
+            bias.CopyFrom(numpy_helper.from_array(values.astype(np.float32), bias.name))
 
 
 def _scale(amax: float, levels: int) -> float:

@@ -88,7 +88,7 @@ def describe(report: CalibrationReport) -> str:
     lines.append(f"{len(report.quantised_layers)} of {weighted} weighted layers in INT8")
     for agreement in (report.agreement, report.agreement_cpu):
         if agreement is not None:
-            lines += _figures(agreement)
+            lines += agreement_lines(agreement)
     return "\n".join([*lines, *gate_lines(report.gate)])
 
 
@@ -125,7 +125,8 @@ def _interval(figure: Difference) -> str:
     return f"{figure.value:+.4f} ({figure.low:+.4f} to {figure.high:+.4f})"
 
 
-def _figures(a: Agreement) -> list[str]:
+def agreement_lines(a: Agreement) -> list[str]:
+    """The figures for a terminal."""
     correlation = "undefined" if a.heatmap_correlation is None else f"{a.heatmap_correlation:.4f}"
     return [
         f"against FP32 on {a.images} held-out images, {a.engine}:",

@@ -42,6 +42,9 @@ VERBS: dict[str, Verb] = {
     "calibrate": Verb(
         "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
     ),
+    "agree": Verb(
+        "calibration.agree", "compare a precision with FP32 on new images, or fold by fold", "train"
+    ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
     "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),

@@ -10,6 +10,7 @@ Examples:
   sonocart study check study --sheet pairs.png
   sonocart study split study --out study/split.csv --seed 1
   sonocart study split study --out study/folds.csv --folds 5
+  sonocart study split study --out study/fold-2.csv --folds 5 --test-fold 2
   sonocart study figures --accuracy 0.8544 --sensitivity 0.8667 --specificity 0.8627 --ppv 0.701
     --npv 0.915 --auc 0.863 --n 98 --parts 698,197,98 --total 984
 """
@@ -56,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     split.add_argument("--out", type=Path, required=True, metavar="CSV", help="new manifest")
     split.add_argument("--seed", type=int, default=0, help="default 0")
     split.add_argument("--folds", type=int, metavar="K", help="folds instead of 71/20/10 parts")
+    split.add_argument(
+        "--test-fold",
+        type=int,
+        metavar="N",
+        help="of the folds: parts, with fold N to test and the next to validate",
+    )
     split.set_defaults(action=_split)
     figures = verbs.add_parser("figures", help="can reported figures come from one confusion matrix?")
     for name in (*PROPORTIONS, "auc"):
@@ -94,6 +101,8 @@ def _split(args: argparse.Namespace) -> int:
         raise CannotCreateError(f"'{args.out}' exists already; choose another --out")
     if args.seed < 0 or (args.folds is not None and args.folds < 2):
         raise UsageError(f"found --seed {args.seed} --folds {args.folds}, expected 0 and 2 or more")
+    if args.test_fold is not None and not 1 <= args.test_fold <= (args.folds or 0):
+        raise UsageError(f"found --test-fold {args.test_fold}, expected 1 to the number that --folds gives")
     study = read_study(args.study)
     if args.folds is None:
         split = split_study(study, args.seed)
@@ -104,6 +113,13 @@ def _split(args: argparse.Namespace) -> int:
         column, notes = "fold", grouping.notes
     for note in (*study.notes, *notes):
         print(f"note: {note}", file=sys.stderr)
+    if args.test_fold is not None:
+        role = {
+            EXCLUDED: EXCLUDED,
+            f"{args.test_fold}": "test",
+            f"{args.test_fold % args.folds + 1}": "validation",
+        }
+        column, values = "part", tuple(role.get(fold, "train") for fold in values)
     with new_file(args.out) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(
             file, [c for c in COLUMNS if c not in ("part", "fold")] + [column], lineterminator="\n"
@@ -112,7 +128,7 @@ def _split(args: argparse.Namespace) -> int:
         for case, value in zip(study.cases, values, strict=True):
             if value != EXCLUDED:
                 writer.writerow(_row(case, args.out.parent) | {column: value})
-    for value in PARTS if args.folds is None else sorted(set(values) - {EXCLUDED}):
+    for value in PARTS if column == "part" else sorted(set(values) - {EXCLUDED}):
         chosen = [case for case, own in zip(study.cases, values, strict=True) if own == value]
         print(f"{column} {value:<11} {len(chosen):>5} images, {sum(c.malignant for c in chosen)} malignant")
     return 0

@@ -81,6 +81,7 @@ def test_refused_precision_stays_in_the_table_and_is_never_advised(bundle, study
 def test_with_a_gpu_engines_are_built_and_measured(bundle, study, capsys, monkeypatch):
     reference = reference_engine(bundle, "fp32", threads=1)
     gpu = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
+    gpu.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
     gpu.install(monkeypatch)
     found = advise(bundle, study, capsys)
     assert all("TensorRT" in r["engine"] for r in found["rows"])

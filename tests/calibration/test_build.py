@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 
+import numpy as np
 import pytest
 
 from calibration.build import build
@@ -23,6 +24,7 @@ SETTINGS = Settings(workspace=1 << 30, optimization_level=3, dla=None)
 def gpu(bundle, monkeypatch):
     reference = reference_engine(bundle, "fp32", threads=1)
     fake = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
+    fake.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
     fake.install(monkeypatch)
     return fake
 
@@ -70,8 +72,12 @@ def test_failed_build_tells_the_reason_and_keeps_the_last_good_engine(bundle, gp
 
 
 def test_plan_that_computes_something_else_is_not_kept(bundle, gpu):
+    risk = gpu.risk
     gpu.risk = lambda frame: 0.99
-    with pytest.raises(InternalError, match="golden frames"):
+    with pytest.raises(InternalError, match=r"golden frames: risk differs by 0\.[1-9]"):
+        build(bundle, "fp32", SETTINGS, b"", nothing, threading.Event())
+    gpu.risk, gpu.heatmap = risk, lambda frame: np.zeros((1, 8, 8), np.float32)
+    with pytest.raises(InternalError, match=r"risk differs by 0\.00.. and heat map by 0\.[1-9]"):
         build(bundle, "fp32", SETTINGS, b"", nothing, threading.Event())
     assert open_bundle(bundle.path).id == bundle.id
     assert gpu.pushed == 0

@@ -10,7 +10,7 @@ from edge.cli import run
 from edge.contract.bundle import NewFile, amend_bundle, open_bundle
 from edge.contract.preprocess import tensor_hash
 from edge.contract.qualification import Verdict, read_verdict, shown_precision
-from edge.engines.golden import check_golden
+from edge.engines.golden import TOLERANCE, check_golden
 from edge.engines.onnx import onnx_engine, reference_engine
 from edge.errors import DataError, InternalError, UsageError
 from edge.study.parts import held_out, used_in_making
@@ -77,9 +77,7 @@ def test_frames_of_another_study_are_refused_and_the_bundle_kept(bundle, tmp_pat
 
 
 def test_kernels_that_compute_something_else_leave_the_bundle_as_it_was(bundle, study, monkeypatch):
-    import calibration.lower as verb
-
-    monkeypatch.setitem(verb.RISK_TOLERANCE, "int8", -1.0)
+    monkeypatch.setitem(TOLERANCE, "int8", -1.0)
     with pytest.raises(InternalError, match="bundle was not changed"):
         calibrate(bundle, study, "--method", "max")
     assert open_bundle(bundle.path).id == bundle.id

@@ -6,12 +6,14 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
+from calibration import ranges
+from calibration.frames import calibration_set
 from calibration.graph import Graph, parse
-from calibration.int8 import Choice, quantise
+from calibration.int8 import KEPT_SHARE, Choice, quantise
 from calibration.layers import choose_layers, engine_tensors, with_stem
 from edge.contract.spec import METADATA_KEY, encode_spec
 from edge.engines.onnx import OnnxEngine
-from edge.errors import DataError, UsageError
+from edge.errors import DataError, InternalError, UsageError
 from tests.networks import SIZE, residual_network, residual_spec, speckle
 
 TRUNK = ("stem_Conv", "a1_Conv", "a2_Conv", "b1_Conv", "b2_Conv", "down_Conv")
@@ -93,8 +95,6 @@ def test_cpu_arrangement_runs_wholly_in_integer_kernels(made, tmp_path):
 
 
 def test_best_method_is_taken_and_all_are_reported(made, tensors):
-    from calibration.frames import calibration_set
-
     steps = {}
 
     def track(title, count):
@@ -119,8 +119,6 @@ def test_best_method_is_taken_and_all_are_reported(made, tensors):
 
 
 def test_network_without_a_fit_layer_is_refused(tensors):
-    from calibration.frames import calibration_set
-
     with pytest.raises(DataError, match="fp16"):
         quantise(
             residual_network(),
@@ -142,8 +140,6 @@ def test_broken_or_external_model_is_told():
 
 
 def test_sensitive_layers_are_kept_until_the_graph_is_close_enough(tensors):
-    from calibration.frames import calibration_set
-
     def made(min_sqnr_db):
         return quantise(
             residual_network(),
@@ -161,7 +157,7 @@ def test_sensitive_layers_are_kept_until_the_graph_is_close_enough(tensors):
     left_out = [name for name in TRUNK if name not in strict.layers.quantised]
     assert left_out
     assert set(left_out) == set(list(strict.ranking_db)[: len(left_out)])
-    assert len(hopeless.layers.quantised) == len(TRUNK) // 2  # and no further
+    assert len(hopeless.layers.quantised) == len(TRUNK) - int(len(TRUNK) * KEPT_SHARE)  # and no further
 
 
 def test_learnt_stem_on_one_channel_runs_in_int8_on_a_cpu_alone():
@@ -176,3 +172,25 @@ def test_learnt_stem_on_one_channel_runs_in_int8_on_a_cpu_alone():
     assert with_stem(graph, layers, ()).quantised == ("stem_Conv", *layers.quantised)
     assert with_stem(graph, layers, ("stem_Conv",)) == layers
     assert "gradients_Conv" in with_stem(graph, layers, ()).kept
+
+
+def test_ranges_that_leave_no_network_are_refused_at_once_and_the_clipped_tensor_is_named(
+    tensors, monkeypatch
+):
+    monkeypatch.setitem(ranges._METHODS, "entropy", lambda histogram: histogram.largest / 50)
+    titles = []
+
+    def track(title, steps):
+        titles.append(title)
+        return lambda: None
+
+    with pytest.raises(InternalError, match=r"entropy leave .* dB .* clipped at 0.02 .* --method auto"):
+        quantise(
+            residual_network(),
+            residual_spec(),
+            calibration_set(tensors, len(tensors)),
+            Choice(("entropy",), (), 36.0, rank_layers=True, half=False),
+            1,
+            track,
+        )
+    assert titles == ["ranges", "methods"]  # no layer is ranked, no image judged

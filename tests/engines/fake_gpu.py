@@ -35,6 +35,7 @@ class Gpu:
     def __init__(self, spec: ModelSpec, risk: Callable[[np.ndarray], float]):
         self.spec = spec
         self.risk = risk
+        self.heatmap: Callable[[np.ndarray], np.ndarray] | None = None
         self.device_facts = Device("Fake Orin", 87, integrated=False, cuda="12.6")
         self.version = "10.3.0"
         self.log: list[str] = []
@@ -341,7 +342,8 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
             frame = memory(at[gpu.spec.input.name], gpu.spec.input.shape, np.uint8)
             risk = gpu.risk(frame)
             memory(at["risk"], (1,), np.float32)[:] = risk
-            memory(at["heatmap"], gpu.spec.output("heatmap").shape, np.float32)[:] = risk / 2
+            heatmap = risk / 2 if gpu.heatmap is None else gpu.heatmap(frame)
+            memory(at["heatmap"], gpu.spec.output("heatmap").shape, np.float32)[:] = heatmap
 
     for kind in (Builder, OnnxParser, Runtime):
         setattr(trt, kind.__name__, kind)

@@ -93,10 +93,24 @@ def test_folds_keep_patients_together_and_classes_even(study, tmp_path):
         assert 4 <= own.count("malignant") <= 6
 
 
+def test_every_fold_is_the_test_part_of_one_manifest(study, tmp_path):
+    tested = []
+    for number in (1, 2, 3):
+        out = tmp_path / f"fold-{number}.csv"
+        options = ["--folds", "3", "--test-fold", str(number)]
+        cli.run(["study", "split", str(study), "--out", str(out), *options])
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert {row["part"] for row in rows} == {"train", "validation", "test"}
+        tested += [row["path"] for row in rows if row["part"] == "test"]
+    assert sorted(tested) == sorted(row["path"] for row in rows)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (["--folds", "1"], UsageError),
+        (["--folds", "3", "--test-fold", "4"], UsageError),
+        (["--test-fold", "1"], UsageError),
         (["--seed", "-1"], UsageError),
     ],
 )
