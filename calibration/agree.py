@@ -1,8 +1,8 @@
 """Compare a precision with FP32 on images that the models have never met, and hold it to the kit's aims.
 
 Give one bundle, or one for each fold of a cross-validation: each is judged on its own held-out images, and
-the figures are those of all images together. A study that shares no image with a bundle's own is judged whole.
-It exits with 70 where an aim is missed. `make agreement STUDY=...` does all of it, fold by fold.
+the figures are those of all images together. A study that shares no image with a bundle's own is judged
+whole. It exits with 70 where an aim is missed. `make agreement STUDY=...` does all of it, fold by fold.
 
 Examples:
   sonocart agree runs/bundle --frames studies/new-patients --precision int8
