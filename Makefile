@@ -6,7 +6,7 @@ BUNDLE ?= runs/demo/bundle
 STUDY ?= studies/busi
 FOLDS ?= 4
 
-.PHONY: help venv demo test test-slow check bench agreement kernels clean
+.PHONY: help venv demo test test-slow check bench agreement kernels deb clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -52,6 +52,10 @@ agreement: venv ## INT8 and FP16 against FP32 on held-out folds; STUDY=folder FO
 kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
 	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[kernels]'
 	$(BIN)/python -m calibration.cubins
+
+# For a Jetson with JetPack 6: make deb DEB='--arch arm64 --python 3.10 --system-site-packages'
+deb: venv ## the Debian package for a cart, into dist/
+	$(BIN)/python packaging/build_deb.py $(DEB)
 
 clean: ## remove the environment, runs and caches
 	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
