@@ -37,6 +37,7 @@ VERBS: dict[str, Verb] = {
     "study": Verb("export.study", "check and split a study", "train"),
     "train": Verb("export.train", "train a classifier on a study", "train"),
     "crossval": Verb("export.crossval", "judge a way of training by cross-validation", "train"),
+    "ablate": Verb("export.ablate", "do feature images and measured features help? paired tests", "train"),
     "export": Verb("export.export", "write a trained run as a bundle", "train"),
     "evaluate": Verb("export.evaluate", "judge a bundle on cases it has never met", "train"),
     "calibrate": Verb(

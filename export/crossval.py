@@ -117,8 +117,10 @@ def cross_validate(args: argparse.Namespace, network: str, out: Path) -> list[Fo
         epochs=args.epochs,
         folds=args.folds,
     )
-    _open(out, settings, resume=args.resume)
+    _check_folder(out, settings, resume=args.resume)
     folds = _folds(study, hashes, args.folds, args.seeds, out / FOLDS)
+    write_record(out / SETTINGS, settings)
+    write_record(out / FOLDS, folds)
     with bar("reading images", len(study.cases)) as step:
         tensors = load_tensors(study.cases, settings.preprocessing, step)
     examples = Examples(tensors, np.array([case.malignant for case in study.cases]))
@@ -141,8 +143,8 @@ def cross_validate(args: argparse.Namespace, network: str, out: Path) -> list[Fo
     return [read_record(task.path, FoldResult) for task in tasks]
 
 
-def _open(out: Path, settings: CrossSettings, *, resume: bool) -> None:
-    """Make the folder, or check that the one to resume was begun with the same settings."""
+def _check_folder(out: Path, settings: CrossSettings, *, resume: bool) -> None:
+    """It must be new, or one that was begun with the same settings if it is to be resumed."""
     if resume and (out / SETTINGS).exists():
         before = read_record(out / SETTINGS, CrossSettings)
         for name in CrossSettings.__struct_fields__:
@@ -155,11 +157,10 @@ def _open(out: Path, settings: CrossSettings, *, resume: bool) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         hint = "add --resume to go on with it, or " if (out / SETTINGS).exists() else ""
         raise CannotCreateError(f"'{out}' exists and is not empty; {hint}choose another --out")
-    write_record(out / SETTINGS, settings)
 
 
 def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path) -> Folds:
-    """Folds of every seed; groups are looked for once, and the table is kept."""
+    """Folds of every seed; groups are looked for once, since the table at `path` is kept."""
     images = tuple(f"{sha}#{case.frame}" for sha, case in zip(hashes, study.cases, strict=True))
     known = read_record(path, Folds) if path.exists() else None
     if known and known.images != images:
@@ -176,7 +177,6 @@ def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path)
     )
     if known and known.folds != folds.folds[: len(known.folds)]:
         raise UsageError(f"the folds of study '{study.root}' are no longer those of '{path}'; begin anew")
-    write_record(path, folds)
     return folds
 
 

@@ -80,14 +80,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
 
 
-def add_learning_arguments(parser: argparse.ArgumentParser, network: str, members: int) -> None:
-    """Declare what cross-validation and ablation share with training."""
-    parser.add_argument(
-        "--network",
-        choices=NETWORKS,
-        default=network,
-        help=f"all but resnet18 suit few images (default {network})",
-    )
+def add_learning_arguments(parser: argparse.ArgumentParser, network: str | None, members: int) -> None:
+    """Declare what cross-validation and ablation share with training; no `network`, no choice of it."""
+    if network is not None:
+        parser.add_argument(
+            "--network",
+            choices=NETWORKS,
+            default=network,
+            help=f"all but resnet18 suit few images (default {network})",
+        )
     parser.add_argument(
         "--members", type=int, default=members, metavar="K", help=f"networks in the graph (default {members})"
     )

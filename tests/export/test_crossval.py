@@ -1,0 +1,147 @@
+"""Cross-validation keeps folds apart, goes on after a kill, and reports chosen against got."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from edge import cli
+from edge.errors import CannotCreateError, DataError, UsageError
+from export.ablate import CELLS, compare
+from export.crossval_report import Pooled, summarise, table
+from export.fold import FoldResult, Transfer
+from export.run_folder import read_record
+
+
+def results(seeds=1, folds=4, better=1.0, number=60):
+    """Folds whose network tells the classes apart by `better` deviations."""
+    out = []
+    for seed in range(seeds):
+        for fold in range(folds):
+            rng = np.random.default_rng([seed, fold])
+            truth = np.arange(number) < number // 3
+            shared = rng.normal(size=number)
+            risks = 1 / (1 + np.exp(-(shared + better * truth)))
+            weak = 1 / (1 + np.exp(-shared))
+            point = Transfer(name="balanced", threshold=0.5, sensitivity=0.9, specificity=0.8)
+            out.append(
+                FoldResult(
+                    seed=seed,
+                    fold=str(fold),
+                    images=tuple(range(fold * number, (fold + 1) * number)),
+                    malignant=tuple(map(bool, truth)),
+                    groups=tuple(f"g{fold}-{i // 2}" for i in range(number)),
+                    risks={
+                        name: tuple(map(float, values))
+                        for name, values in (
+                            ("all", risks),
+                            ("network", weak),
+                            ("measures", weak),
+                            ("brightness", weak),
+                        )
+                    },
+                    points=(point,),
+                    temperature=1.0,
+                    choice={},
+                    learnt=(folds - 1) * number,
+                    seconds=1.0,
+                )
+            )
+    return out
+
+
+def test_predictions_of_all_folds_are_pooled_by_image():
+    pooled = Pooled(results(seeds=2))
+    assert pooled.risks["all"].shape == (2, 240)
+    assert not np.isnan(pooled.risks["all"]).any()
+    assert pooled.malignant.sum() == 80
+    assert pooled.groups[61] == "g1-0"
+
+
+def test_the_table_shows_every_fold_and_what_a_threshold_promised_and_gave():
+    report = summarise(results(better=3.0))
+    text = table(report)
+    assert text.count("seed 0 fold") == 4
+    transfer = report["transfer"][0]
+    assert transfer["sensitivity"]["chosen"]["mean"] == 0.9
+    truth = np.tile(np.arange(60) < 20, 4)
+    risks = np.concatenate([result.risks["all"] for result in results(better=3.0)])
+    assert transfer["sensitivity"]["pooled"] == pytest.approx((risks[truth] >= 0.5).mean(), abs=1e-4)
+    assert transfer["specificity"]["pooled"] == pytest.approx((risks[~truth] < 0.5).mean(), abs=1e-4)
+    assert "ECE" in text
+
+
+def test_a_real_difference_is_beyond_noise_and_none_is_not():
+    strong, weak = results(seeds=2, better=3.0), results(seeds=2, better=0.0)
+    answers = {row["question"]: row for row in compare({"fused": strong, "measured": weak})["answers"]}
+    assert answers["do they help beside measures?"]["beyond_noise"]
+    assert answers["do they help beside measures?"]["difference"]["value"] > 0.2
+    same = answers["do feature images help the network?"]
+    assert not same["beyond_noise"]
+    assert same["difference"]["value"] == 0.0
+    assert len(CELLS) == 5
+
+
+@pytest.fixture(scope="module")
+def crossed(learnable, tmp_path_factory):
+    out = tmp_path_factory.mktemp("crossed") / "cv"
+    assert cli.run(["crossval", *arguments(learnable, out)]) == 0
+    return out
+
+
+def arguments(study, out):
+    small = ["--network", "compact", "--folds", "2", "--members", "2", "--epochs", "1", "--jobs", "1"]
+    return [str(study), "--out", str(out), *small]
+
+
+def test_every_image_is_judged_once_by_what_did_not_learn_its_patient(crossed):
+    found = [read_record(path, FoldResult) for path in sorted(crossed.glob("seed-*.json"))]
+    assert sorted(image for result in found for image in result.images) == list(range(80))
+    assert not set(found[0].groups) & set(found[1].groups)
+    assert not list(crossed.glob("*.safetensors"))
+
+
+def test_a_fold_that_is_done_is_not_done_again_and_a_missing_one_is(crossed, learnable, capsys):
+    kept, lost = sorted(crossed.glob("seed-*.json"))
+    before, content = kept.stat().st_mtime_ns, json.loads(lost.read_text())
+    lost.unlink()
+    assert cli.run(["crossval", *arguments(learnable, crossed), "--resume", "--json"]) == 0
+    assert kept.stat().st_mtime_ns == before
+    again = json.loads(lost.read_text())
+    assert again["risks"] == content["risks"]
+    assert json.loads(capsys.readouterr().out)["seeds"] == 1
+
+
+def test_a_begun_folder_wants_resume_and_the_same_options(crossed, learnable):
+    with pytest.raises(CannotCreateError, match="add --resume"):
+        cli.run(["crossval", *arguments(learnable, crossed)])
+    with pytest.raises(UsageError, match="epochs 1, found 3"):
+        cli.run(["crossval", *arguments(learnable, crossed), "--epochs", "3", "--resume"])
+
+
+@pytest.mark.parametrize("wrong", [["--folds", "1"], ["--seeds", "0"], ["--jobs", "0"], ["--epochs", "0"]])
+def test_wrong_options_write_nothing(learnable, tmp_path, wrong):
+    with pytest.raises(UsageError):
+        cli.run(["crossval", *arguments(learnable, tmp_path / "cv"), *wrong])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folds_of_a_manifest_are_used(learnable, tmp_path):
+    manifest = learnable / "folds.csv"
+    try:
+        assert cli.run(["study", "split", str(learnable), "--out", str(manifest), "--folds", "2"]) == 0
+        fold_of = {row["path"]: row["fold"] for row in csv.DictReader(manifest.read_text().splitlines())}
+        assert cli.run(["crossval", *arguments(manifest, tmp_path / "cv")]) == 0
+    finally:
+        manifest.unlink()
+    order = list(fold_of)
+    for path in (tmp_path / "cv").glob("seed-*.json"):
+        result = read_record(path, FoldResult)
+        assert {fold_of[order[image]] for image in result.images} == {result.fold}
+
+
+def test_too_few_patients_for_the_folds_are_named(learnable, tmp_path):
+    with pytest.raises(DataError, match="cannot be divided by 15"):
+        cli.run(["crossval", str(learnable), "--out", str(tmp_path / "cv"), "--folds", "15"])
+    assert list(tmp_path.iterdir()) == []
