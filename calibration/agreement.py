@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.engines.base import Engine
-from edge.engines.golden import Outputs
+from edge.engines.golden import Outputs, collect_outputs
 
 _CEILING_DB = 200.0  # stands for "no difference", which has no logarithm
 
@@ -50,7 +50,7 @@ def run_frames(engine: Engine, tensors: NDArray[np.uint8], step: Callable[[], No
     for tensor in tensors:
         results.append(engine.infer(tensor[None]))
         step()
-    return Outputs(np.array([r.risk for r in results], np.float32), np.stack([r.heatmap for r in results]))
+    return collect_outputs(results)
 
 
 def compare(

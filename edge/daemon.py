@@ -144,7 +144,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             timer.start()
             stack.callback(timer.cancel)
         outputs.append(Heartbeat(notifier))  # the last one: it says that the others have been served
-        examination = Examination(bundle.spec.preprocessing.region)
+        examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold)
         parts = Parts(
             capture,
             worker,

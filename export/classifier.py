@@ -57,7 +57,15 @@ class Classifier(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N,) and local logits (N, h, w) of float (N, 1, H, W), grey levels 0 to 255."""
-        logit, local = self.network(image)
+        return self.classify(image, self.features(image))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Of the first network's last stage, (N, C, h, w)."""
+        return self.network.see(self.network.prepare(image))
+
+    def classify(self, image: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, where the image's `features` are known."""
+        logit, local = self.network.judge(features)
         for network in self.networks[1:]:
             another, elsewhere = network(image)
             logit, local = logit + another, local + elsewhere

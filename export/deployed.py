@@ -1,4 +1,4 @@
-"""The graph that travels: a grey frame in, a probability and a heat map out, all arithmetic inside."""
+"""The graph that travels: a grey frame in, risk, heat map and ood out, all arithmetic inside."""
 
 from __future__ import annotations
 
@@ -11,28 +11,33 @@ from torch import Tensor, nn
 
 from edge.contract.spec import METADATA_KEY, ModelSpec, encode_spec
 from export.classifier import Classifier
+from export.familiarity import Distance
 
 OPSET = 18  # TensorRT 10's parser reads 9 to 20
 
 
 class Deployed(nn.Module):
-    """A classifier with its temperature, as probabilities."""
+    """A classifier with its temperature, as probabilities, and the distance from its training images."""
 
-    def __init__(self, classifier: Classifier, temperature: float):
+    def __init__(self, classifier: Classifier, temperature: float, distance: Distance):
         super().__init__()
         self.classifier = classifier
         self.temperature = temperature
+        self.distance = distance
         self.eval()
 
-    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor]:
-        """Risk (1,) and heat map (1, h, w), float32, of a frame uint8 (1, 1, H, W).
+    def forward(self, frame: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Risk (1,), heat map (1, h, w) and distance (1,), float32, of a frame uint8 (1, 1, H, W).
 
         The heat map is the sigmoid of the local logit over the temperature: 0.5 speaks for neither class, and
         the same value means the same in every frame.
         """
         # TensorRT takes uint8 only where the first node is this Cast.
-        logit, local = self.classifier(frame.to(torch.float32))
-        return torch.sigmoid(logit / self.temperature), torch.sigmoid(local / self.temperature)
+        image = frame.to(torch.float32)
+        features = self.classifier.features(image)
+        logit, local = self.classifier.classify(image, features)
+        ood = self.distance(features.mean((2, 3)))
+        return torch.sigmoid(logit / self.temperature), torch.sigmoid(local / self.temperature), ood
 
 
 def to_onnx(model: Deployed, spec: ModelSpec) -> bytes:

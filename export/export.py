@@ -1,7 +1,7 @@
 """Write a run as a bundle: `sonocart export RUN --out BUNDLE`.
 
-The bundle has one ONNX file with everything inside (uint8 frame in, risk and heat map out), golden frames,
-the split, the training log and a model card. Torch and ONNX Runtime must agree,
+The bundle has one ONNX file with everything inside (uint8 frame in; risk, heat map and ood out), golden
+frames, the split, the training log and a model card. Torch and ONNX Runtime must agree,
 or nothing is written (exit 70).
 
 Examples:
@@ -26,6 +26,7 @@ from edge.study.cases import LABELS
 from edge.study.parts import SPLIT, encode_members
 from export.card import INTENDED_USE, LIMITS, model_card
 from export.deployed import Deployed, to_onnx
+from export.familiarity import read_familiarity
 from export.golden_frames import golden_frames
 from export.parity import check_parity, torch_outputs
 from export.run_folder import Run, read_run
@@ -47,11 +48,12 @@ def main(args: argparse.Namespace) -> int:
     if args.out.exists():
         raise CannotCreateError(f"'{args.out}' exists already; choose another --out or remove it first")
     run, classifier, members = read_run(args.run)
-    model = Deployed(classifier, run.temperature)
+    familiarity = read_familiarity(args.run)
+    model = Deployed(classifier, run.temperature, familiarity.distance)
     frames = golden_frames()
     size = run.settings.preprocessing
     heatmap = torch_outputs(model, np.zeros((1, 1, size.height, size.width), np.uint8)).heatmap
-    spec = specification(run, args.name or args.run.resolve().name, heatmap.shape)
+    spec = specification(run, args.name or args.run.resolve().name, heatmap.shape, familiarity.threshold)
     graph = to_onnx(model, spec)
     tensors = golden_tensors(frames, spec)
     outputs = run_golden(OnnxEngine(graph, spec, "fp32", threads=1), tensors)
@@ -68,13 +70,16 @@ def main(args: argparse.Namespace) -> int:
     }
     bundle = create_bundle(args.out, files)
     print(f"bundle      {bundle.path}, id {bundle.id}, {len(graph) / 1e6:.1f} MB of ONNX")
-    print(f"parity      torch against ONNX Runtime: risk {parity.risk:.1e}, heat map {parity.heatmap:.1e}")
+    print(
+        f"parity      torch against ONNX Runtime: risk {parity.risk:.1e}, heat map {parity.heatmap:.1e}, "
+        f"ood {parity.ood:.1e}"
+    )
     print(f"\nNext: sonocart evaluate {bundle.path} STUDY")
     return 0
 
 
-def specification(run: Run, name: str, heatmap: tuple[int, ...]) -> ModelSpec:
-    """The contract for a run's model whose heat map has the shape `heatmap`."""
+def specification(run: Run, name: str, heatmap: tuple[int, ...], ood_threshold: float) -> ModelSpec:
+    """The contract for a run's model whose heat map has the shape `heatmap`; see `ModelSpec`."""
     size = run.settings.preprocessing
     return ModelSpec(
         schema=SCHEMA,
@@ -99,11 +104,18 @@ def specification(run: Run, name: str, heatmap: tuple[int, ...]) -> ModelSpec:
                 shape=heatmap,
                 meaning="class activation: sigmoid of the local logit, 0.5 speaks for neither class",
             ),
+            TensorSpec(
+                name="ood",
+                dtype="float32",
+                shape=(1,),
+                meaning="Mahalanobis distance from the training images; 1 is typical of them",
+            ),
         ),
         preprocessing=size,
         temperature=run.temperature,
         operating_points=run.operating_points,
         operating_point=run.operating_point,
+        ood_threshold=ood_threshold,
         sensitivity_margin=SENSITIVITY_MARGIN,
         intended_use=INTENDED_USE,
         limits=LIMITS,

@@ -139,16 +139,28 @@ class ResNet(nn.Module):
             return prepared
         return (image - self.mean) / self.deviation
 
+    def embed(self, image: Tensor) -> Tensor:
+        """Pooled features of the last stage, (N, C), of a float image as `forward` takes it."""
+        return self.see(self.prepare(image)).mean((2, 3))
+
     def classify(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logit and class activation map of what `prepare` gave."""
+        return self.judge(self.see(x))
+
+    def judge(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logit and class activation map of the last stage's features."""
+        logit = self.fc(self.dropout(x.mean((2, 3))))
+        local = F.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)
+        return logit[:, 0], local[:, 0]
+
+    def see(self, x: Tensor) -> Tensor:
+        """Features of the last stage, (N, C, h, w), of what `prepare` gave."""
         x = F.relu(self.bn1(self.conv1(x)))
         if self.pooled:
             x = F.max_pool2d(x, 3, 2, 1)
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)
-        logit = self.fc(self.dropout(x.mean((2, 3))))
-        local = F.conv2d(x, self.fc.weight[:, :, None, None], self.fc.bias)
-        return logit[:, 0], local[:, 0]
+        return x
 
 
 def load_initial(network: ResNet, path: Path) -> None:

@@ -42,6 +42,7 @@ from edge.study.images import image_hash
 from edge.study.read import read_study
 from export.checkpoint import save_checkpoint
 from export.examples import Division, Examples, divide
+from export.familiarity import fit_familiarity, write_familiarity
 from export.fit import Epoch, Recipe
 from export.learn import Learned, Plan, learn
 from export.network import NETWORKS
@@ -162,6 +163,13 @@ def _train(args: argparse.Namespace, team: Team) -> int:
         )
     if not team.first:
         return 0
+    first = divisions[0]
+    write_familiarity(
+        args.out,
+        fit_familiarity(
+            learned.classifier.network, tensors[chosen[first.train]], tensors[chosen[first.judged]]
+        ),
+    )
     images = [study.cases[index] for index in chosen[learned.held_out]]
     logits = learned.opinions.fused[learned.held_out]
     _write_table(

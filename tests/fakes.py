@@ -7,20 +7,21 @@ from collections.abc import Callable
 import numpy as np
 
 from edge.contract.preprocess import PREPROCESSING_ID
-from edge.contract.spec import ModelSpec, OperatingPoint, Preprocessing, Provenance, TensorSpec
+from edge.contract.spec import SCHEMA, ModelSpec, OperatingPoint, Preprocessing, Provenance, TensorSpec
 from edge.engines.base import Inference, checked
 
 
 def spec(width: int = 32, height: int = 24) -> ModelSpec:
     """A small valid specification."""
     return ModelSpec(
-        schema=1,
+        schema=SCHEMA,
         name="fake",
         labels=("benign", "malignant"),
         input=TensorSpec(name="frame", dtype="uint8", shape=(1, 1, height, width), meaning="luma"),
         outputs=(
             TensorSpec(name="risk", dtype="float32", shape=(1,), meaning="probability"),
             TensorSpec(name="heatmap", dtype="float32", shape=(1, 4, 4), meaning="class activation"),
+            TensorSpec(name="ood", dtype="float32", shape=(1,), meaning="distance"),
         ),
         preprocessing=Preprocessing(
             id=PREPROCESSING_ID, width=width, height=height, region="field", context=1.0
@@ -28,6 +29,7 @@ def spec(width: int = 32, height: int = 24) -> ModelSpec:
         temperature=1.0,
         operating_points=(OperatingPoint(name="balanced", threshold=0.5),),
         operating_point="balanced",
+        ood_threshold=2.0,
         sensitivity_margin=0.05,
         intended_use="tests",
         limits="tests",
@@ -58,7 +60,7 @@ class FakeEngine:
 
     def infer(self, tensor: np.ndarray) -> Inference:
         self.calls += 1
-        return checked(self._risk(tensor), np.zeros((4, 4), np.float32))
+        return checked(self._risk(tensor), np.zeros((4, 4), np.float32), 1.0)
 
     def close(self) -> None:
         self.closed = True

@@ -30,12 +30,13 @@ def residual_spec() -> ModelSpec:
         outputs=(
             TensorSpec(name="risk", dtype="float32", shape=(1,), meaning="probability"),
             TensorSpec(name="heatmap", dtype="float32", shape=(1, 8, 8), meaning="class activation"),
+            TensorSpec(name="ood", dtype="float32", shape=(1,), meaning="distance"),
         ),
     )
 
 
 def residual_network(seed: int = 0) -> onnx.ModelProto:
-    """uint8 -> Cast -> feature images -> stem, pool, identity block, downsampling block -> risk, heatmap."""
+    """uint8 -> Cast -> feature images -> stem, pool, two residual blocks -> risk, heatmap, ood."""
     rng = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
     constants: list[TensorProto] = []
@@ -72,6 +73,12 @@ def residual_network(seed: int = 0) -> onnx.ModelProto:
     node("Reshape", [node("Sigmoid", [logit], "p"), constant("one", np.array([1]))], "risk")
     cam = node("Conv", [x, constant("cam.weight", head[:, :, None, None])], "cam")
     node("Sigmoid", [node("Squeeze", [cam, constant("axis", np.array([1]))], "map")], "heatmap")
+    whitening = constant("whitening", rng.normal(0, 0.5, (2 * WIDTH, 2 * WIDTH)).astype(np.float32))
+    far = node("MatMul", [node("Sub", [pooled, constant("centre", np.float32(0.4))], "off"), whitening], "z")
+    square = node(
+        "ReduceMean", [node("Mul", [far, far], "zz"), constant("row", np.array([1]))], "s", keepdims=0
+    )
+    node("Sqrt", [square], "ood")
     graph = helper.make_graph(
         nodes,
         "residual",
@@ -79,6 +86,7 @@ def residual_network(seed: int = 0) -> onnx.ModelProto:
         [
             helper.make_tensor_value_info("risk", TensorProto.FLOAT, [1]),
             helper.make_tensor_value_info("heatmap", TensorProto.FLOAT, [1, 8, 8]),
+            helper.make_tensor_value_info("ood", TensorProto.FLOAT, [1]),
         ],
         constants,
     )

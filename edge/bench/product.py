@@ -171,7 +171,7 @@ class Product:
         self._worker = EngineWorker(open_engine, self.timing)
         self._worker.wait_ready()
         self.capture = Capture(self._source, pace, self.timing)
-        self.examination = Examination(bundle.spec.preprocessing.region)
+        self.examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold)
         self._stop = threading.Event()
         identity = Identity(bundle.spec.name, bundle.id, precision)
         parts = Parts(

@@ -154,7 +154,10 @@ def open_bundle(path: Path, trust: TrustStore | None = None) -> Bundle:
     except msgspec.MsgspecError as error:
         raise RefusedError(f"{path / MANIFEST} is not a manifest: {error}") from error
     if manifest.schema != SCHEMA:
-        raise RefusedError(f"{path / MANIFEST} has schema {manifest.schema}, this version reads {SCHEMA}")
+        raise RefusedError(
+            f"{path / MANIFEST} has schema {manifest.schema}, this version reads {SCHEMA}; train and "
+            "export it again. Run: sonocart export RUN --out BUNDLE"
+        )
     _check_listing(path, manifest)
     for name, entry in manifest.files.items():
         _read_entry(path, name, entry)

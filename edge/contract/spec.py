@@ -8,7 +8,7 @@ from edge.contract.preprocess import PREPROCESSING_ID
 from edge.contract.roi import Roi
 from edge.errors import DataError, RefusedError
 
-SCHEMA = 1
+SCHEMA = 2
 METADATA_KEY = "sonocart.spec"
 """Where the same JSON stands in the ONNX file's metadata_props."""
 
@@ -84,6 +84,12 @@ class Provenance(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     groups: dict[str, int]
 
 
+class _Version(msgspec.Struct, frozen=True):
+    """What can be read of a specification of any schema."""
+
+    schema: int
+
+
 class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The contract between training and cart. No field has a default; unknown fields are errors.
 
@@ -92,6 +98,8 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         temperature: the scaling of the logit that is already inside the graph (Guo et al. 2017).
         operating_points: at least one; chosen on validation data only.
         operating_point: name of the one that is used unless the operator switches.
+        ood_threshold: a frame whose output `ood` is above this is unlike the training images and gets no
+            risk; chosen on validation data only.
         sensitivity_margin: what another precision may lose in sensitivity at the operating point: the lower
             bound of the paired 95 % interval of its difference from FP32 must stay above minus this.
     """
@@ -105,6 +113,7 @@ class ModelSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     temperature: float
     operating_points: tuple[OperatingPoint, ...]
     operating_point: str
+    ood_threshold: float
     sensitivity_margin: float
     intended_use: str
     limits: str
@@ -142,14 +151,15 @@ def decode_spec(data: bytes) -> ModelSpec:
         RefusedError: made for another preprocessing or schema than this version of the kit has.
     """
     try:
+        schema = msgspec.json.decode(data, type=_Version).schema  # first: other schemas have other fields
+        if schema != SCHEMA:
+            raise RefusedError(
+                f"the model's specification has schema {schema}, this version reads {SCHEMA}; train and "
+                "export it again. Run: sonocart export RUN --out BUNDLE"
+            )
         spec = msgspec.json.decode(data, type=ModelSpec)
     except msgspec.MsgspecError as error:
         raise DataError(f"the model's specification is not valid: {error}") from error
-    if spec.schema != SCHEMA:
-        raise RefusedError(
-            f"the model's specification has schema {spec.schema}, this version reads {SCHEMA}; "
-            "export it again"
-        )
     if spec.preprocessing.id != PREPROCESSING_ID:
         raise RefusedError(
             f"the model was trained with preprocessing '{spec.preprocessing.id}', this version does "
@@ -165,7 +175,9 @@ def decode_spec(data: bytes) -> ModelSpec:
             raise DataError(f"threshold of '{point.name}' is {point.threshold}, expected between 0 and 1")
     if not 0.0 < spec.sensitivity_margin < 1.0:
         raise DataError(f"sensitivity margin is {spec.sensitivity_margin}, expected between 0 and 1")
+    if not 0.0 < spec.ood_threshold < float("inf"):
+        raise DataError(f"ood_threshold is {spec.ood_threshold}, expected a distance above 0")
     spec.point()
-    spec.output("risk")
-    spec.output("heatmap")
+    for name in ("risk", "heatmap", "ood"):
+        spec.output(name)
     return spec

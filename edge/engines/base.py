@@ -22,10 +22,12 @@ class Inference:
     Attributes:
         risk: calibrated probability of malignancy, 0 to 1, finite.
         heatmap: class activation, float32 (h, w), 0 to 1, over the tensor's area. Belongs to the caller.
+        ood: distance from the training images, finite; unlike them above `ModelSpec.ood_threshold`.
     """
 
     risk: float
     heatmap: NDArray[np.float32]
+    ood: float
 
 
 class Engine(Protocol):
@@ -73,8 +75,10 @@ class TimedEngine(Engine, Protocol):
         """As `infer`, with events around each phase; slower by what the events cost."""
 
 
-def checked(risk: float, heatmap: NDArray[np.float32]) -> Inference:
+def checked(risk: float, heatmap: NDArray[np.float32], ood: float) -> Inference:
     """An `Inference`, or EngineError where the figures cannot be one."""
     if not 0.0 <= risk <= 1.0 or not np.isfinite(heatmap).all():  # NaN fails the comparison
         raise EngineError(f"the network's output is no risk: {risk}")
-    return Inference(risk, heatmap)
+    if not 0.0 <= ood < float("inf"):
+        raise EngineError(f"the network's output is no distance from the training images: {ood}")
+    return Inference(risk, heatmap, ood)

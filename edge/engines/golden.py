@@ -7,6 +7,7 @@ mis-built or silently damaged model never reaches the screen.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from edge.contract.bundle import Bundle, NewFile, model_file
 from edge.contract.frame import still
 from edge.contract.preprocess import prepare
 from edge.contract.spec import ModelSpec
-from edge.engines.base import Engine
+from edge.engines.base import Engine, Inference
 from edge.errors import InternalError
 
 FRAMES = "golden/frames.npy"
@@ -28,13 +29,18 @@ TOLERANCE = {"fp32": 0.002, "fp16": 0.01, "int8": 0.06, "int8+fp16": 0.06}
 average over its cells (a single cell at an edge differs by more). INT8 kernels of CPUs without VNNI saturate,
 so the same file may differ by some hundredths between two machines."""
 
+OOD_TOLERANCE = {"fp32": 0.02, "fp16": 0.05, "int8": 0.25, "int8+fp16": 0.25}
+"""The same for `ood`, in thresholds. Beyond two thresholds nobody asks how far a frame lies, and ranges of INT8
+clip what training images never reach."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What a model gives for the golden frames: risk float32 (N,), heatmap float32 (N, h, w)."""
+    """What a model gives for the golden frames: risk float32 (N,), heatmap (N, h, w), ood (N,)."""
 
     risk: NDArray[np.float32]
     heatmap: NDArray[np.float32]
+    ood: NDArray[np.float32]
 
 
 def differences(found: Outputs, expected: Outputs) -> tuple[float, float]:
@@ -59,6 +65,18 @@ def require_equal(found: Outputs, expected: Outputs, precision: str, what: str) 
     )
 
 
+def _require_same_distance(
+    found: Outputs, expected: Outputs, threshold: float, precision: str, what: str
+) -> None:
+    near = [np.minimum(outputs.ood / threshold, 2.0) for outputs in (found, expected)]
+    difference = float(np.abs(near[0] - near[1]).max())
+    if not difference <= OOD_TOLERANCE[precision]:
+        raise InternalError(
+            f"golden frames: ood differs by {difference:.3f} thresholds (allowed for {precision}: "
+            f"{OOD_TOLERANCE[precision]}) {what}"
+        )
+
+
 def golden_tensors(frames: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
     """`prepare` over whole golden frames (N, H, W): uint8 (N, 1, height, width)."""
     size = spec.preprocessing
@@ -68,8 +86,16 @@ def golden_tensors(frames: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uin
 
 def run_golden(engine: Engine, tensors: NDArray[np.uint8]) -> Outputs:
     """Outputs of `engine` for tensors uint8 (N, 1, height, width)."""
-    results = [engine.infer(tensors[i : i + 1]) for i in range(len(tensors))]
-    return Outputs(np.array([r.risk for r in results], np.float32), np.stack([r.heatmap for r in results]))
+    return collect_outputs([engine.infer(tensors[i : i + 1]) for i in range(len(tensors))])
+
+
+def collect_outputs(results: Sequence[Inference]) -> Outputs:
+    """Inferences in order as arrays."""
+    return Outputs(
+        np.array([r.risk for r in results], np.float32),
+        np.stack([r.heatmap for r in results]),
+        np.array([r.ood for r in results], np.float32),
+    )
 
 
 def golden_inputs(frames: NDArray[np.uint8], tensors: NDArray[np.uint8]) -> dict[str, NewFile]:
@@ -83,6 +109,7 @@ def golden_outputs(precision: str, outputs: Outputs) -> dict[str, NewFile]:
     return {
         f"golden/{precision}.risk.npy": NewFile(_dump(outputs.risk), parent),
         f"golden/{precision}.heatmap.npy": NewFile(_dump(outputs.heatmap), parent),
+        f"golden/{precision}.ood.npy": NewFile(_dump(outputs.ood), parent),
     }
 
 
@@ -109,14 +136,13 @@ def check_golden(bundle: Bundle, engine: Engine, precision: str) -> float:
             f"preprocessing of the golden frames differs by {levels} grey levels from bundle {bundle.id} "
             "(allowed: 1); this machine's image library computes differently. Run: sonocart doctor"
         )
-    expected = Outputs(*(_load(bundle, f"golden/{precision}.{name}.npy") for name in ("risk", "heatmap")))
-    return require_equal(
-        run_golden(engine, expected_tensors),
-        expected,
-        precision,
-        f"between {engine.name} and bundle {bundle.id}; the model is not used. Export or calibrate it again, "
-        "or run fp32",
-    )
+    names = ("risk", "heatmap", "ood")
+    expected = Outputs(*(_load(bundle, f"golden/{precision}.{name}.npy") for name in names))
+    outputs = run_golden(engine, expected_tensors)
+    where = f"between {engine.name} and bundle {bundle.id}; the model is not used. Export or calibrate it again, "
+    where += "or run fp32"
+    _require_same_distance(outputs, expected, bundle.spec.ood_threshold, precision, where)
+    return require_equal(outputs, expected, precision, where)
 
 
 def _dump(array: NDArray[np.generic]) -> bytes:

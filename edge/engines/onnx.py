@@ -80,10 +80,10 @@ class OnnxEngine:
         if tensor.shape != self._shape or tensor.dtype != np.uint8:
             raise EngineError(f"tensor is {tensor.dtype} {tensor.shape}, expected uint8 {self._shape}")
         try:
-            risk, heatmap = self._session.run(["risk", "heatmap"], {self._input: tensor})
+            risk, heatmap, ood = self._session.run(["risk", "heatmap", "ood"], {self._input: tensor})
         except self._errors as error:
             raise EngineError(f"ONNX Runtime failed: {error}") from error
-        return checked(float(risk.reshape(-1)[0]), heatmap.reshape(heatmap.shape[-2:]))
+        return checked(float(risk.reshape(-1)[0]), heatmap.reshape(heatmap.shape[-2:]), ood.item())
 
     def close(self) -> None:
         """ONNX Runtime frees the session with its last reference."""

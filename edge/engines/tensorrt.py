@@ -72,14 +72,15 @@ class TensorrtEngine:
             wait = cuda.event_flags.DISABLE_TIMING
             self._done: Any = cuda.Event(wait if spin else wait | cuda.event_flags.BLOCKING_SYNC)
             self._input = _Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
-            self._risk, self._heatmap = (
+            self._risk, self._heatmap, self._ood = (
                 _Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
-                for name in ("risk", "heatmap")
+                for name in ("risk", "heatmap", "ood")
             )
             addresses = {
                 spec.input.name: self._input,
                 "risk": self._risk,
                 "heatmap": self._heatmap,
+                "ood": self._ood,
             }
             for name, buffer in addresses.items():
                 if not context.set_tensor_address(name, buffer.address):
@@ -147,7 +148,8 @@ class TensorrtEngine:
             except EngineError as error:
                 self._failure = str(error)  # a lost context frees nothing, and takes everything with it
         # In this order: what is used by another goes last.
-        for name in ("_graph", "_execution", "_engine", "_runtime", "_input", "_risk", "_heatmap", "_stream"):
+        buffers = ("_input", "_risk", "_heatmap", "_ood")
+        for name in ("_graph", "_execution", "_engine", "_runtime", *buffers, "_stream"):
             if hasattr(self, name):
                 delattr(self, name)
         context.pop()
@@ -167,7 +169,9 @@ class TensorrtEngine:
 
     def _outputs(self) -> Inference:
         heatmap = self._heatmap.host
-        return checked(float(self._risk.host.reshape(-1)[0]), heatmap.reshape(heatmap.shape[-2:]).copy())
+        return checked(
+            self._risk.host.item(), heatmap.reshape(heatmap.shape[-2:]).copy(), self._ood.host.item()
+        )
 
     def _first_run(self) -> None:
         """Once outside a graph, so that TensorRT allocates what it does lazily; then record."""
@@ -198,6 +202,7 @@ class TensorrtEngine:
     def _copy_out(self) -> None:
         self._risk.download(self._stream)
         self._heatmap.download(self._stream)
+        self._ood.download(self._stream)
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run `work`; whatever fails in it ends the engine."""

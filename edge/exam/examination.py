@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
+
 from edge.contract.frame import Frame
 from edge.contract.preprocess import Tensor
 from edge.contract.roi import Roi
@@ -14,12 +17,21 @@ from edge.exam.roi import FieldFinder
 from edge.exam.scale import read_scale
 from edge.exam.signal import Signal, State
 
+UNLIKE = "unlike the training images"
+ANSWERS = 15
+"""Most of so many answers must be strange before the risk is withheld for it: single frames are by chance."""
+
 
 class Examination:
     """Fed with every frame and every answer of the network; says what may be analysed and shown."""
 
-    def __init__(self, wanted: str):
-        """Start; the model looks at the "field", or at a "lesion", which is never found by itself."""
+    def __init__(self, wanted: str, ood_threshold: float = math.inf):
+        """Start.
+
+        Args:
+            wanted: the model looks at the "field", or at a "lesion", which is never found by itself.
+            ood_threshold: answers whose `ood` is above it do not count.
+        """
         self.signal = Signal()
         self.finder = FieldFinder()
         self.region: Roi | None = None
@@ -34,6 +46,8 @@ class Examination:
         self._gates = Gates()
         self._evidence = Evidence()
         self._asked: Shot | None = None  # what the answer to come is about
+        self._ood_threshold = ood_threshold
+        self._strange: deque[bool] = deque(maxlen=ANSWERS)  # newest answers about this scene
         self._scene = 0  # answers about frames before this sequence are about another scene
 
     @property
@@ -104,11 +118,13 @@ class Examination:
         elif answer.sequence >= self._scene:
             self.risks += 1
             assert self._asked is not None  # nobody answers without having been asked
-            self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self._asked)
+            self._strange.append(answer.inference.ood > self._ood_threshold)
+            if not self._strange[-1]:
+                self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self._asked)
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
-        reason = self.withheld(now_ns) or paused
+        reason = self.withheld(now_ns) or paused or self._unlike()
         return self._evidence.estimate(now_ns) if reason is None else NoEstimate(reason)
 
     def withheld(self, now_ns: int) -> str | None:
@@ -142,7 +158,11 @@ class Examination:
     def _forget(self, reason: str, scene: int) -> None:
         """Drop the evidence, and every answer still to come about frames before `scene`."""
         self._scene = scene
+        self._strange.clear()
         self._evidence.reset(reason)
+
+    def _unlike(self) -> str | None:
+        return UNLIKE if 2 * sum(self._strange) > len(self._strange) else None
 
     def _no_region(self) -> str | None:
         if self.region is not None:

@@ -82,6 +82,7 @@ def test_with_a_gpu_engines_are_built_and_measured(bundle, study, capsys, monkey
     reference = reference_engine(bundle, "fp32", threads=1)
     gpu = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
     gpu.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
+    gpu.ood = lambda frame: reference.infer(frame.copy()).ood
     gpu.install(monkeypatch)
     found = advise(bundle, study, capsys)
     assert all("TensorRT" in r["engine"] for r in found["rows"])

@@ -11,7 +11,9 @@ from tests.fakes import FakeEngine
 def outputs(risk, heatmap=None):
     risk = np.array(risk, np.float32)
     heatmap = np.linspace(0, 1, 4 * len(risk)) if heatmap is None else heatmap
-    return Outputs(risk, np.array(heatmap, np.float32).reshape(len(risk), 2, 2))
+    return Outputs(
+        risk, np.array(heatmap, np.float32).reshape(len(risk), 2, 2), np.ones(len(risk), np.float32)
+    )
 
 
 def test_differences_flips_and_auc():

@@ -25,6 +25,7 @@ def gpu(bundle, monkeypatch):
     reference = reference_engine(bundle, "fp32", threads=1)
     fake = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
     fake.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
+    fake.ood = lambda frame: reference.infer(frame.copy()).ood
     fake.install(monkeypatch)
     return fake
 

@@ -26,7 +26,7 @@ def test_trunk_is_half_and_feature_images_and_head_are_not():
     found = types(parse(half_bytes(residual_network())))
     inside = {name for name, kind in found.items() if kind == TensorProto.FLOAT16}
     assert {"stem", "pool", "a1", "a.add", "b2", "down", "b.relu"} <= inside
-    for name in ("unit", "gradients", "features", "embedding", "logit", "cam", "risk", "heatmap"):
+    for name in ("unit", "gradients", "features", "embedding", "logit", "cam", "risk", "heatmap", "z", "ood"):
         assert found[name] == TensorProto.FLOAT
 
 

@@ -28,7 +28,7 @@ def tensors():
 def test_trunk_is_quantised_and_head_and_feature_images_are_not():
     layers = choose_layers(Graph(residual_network()))
     assert layers.quantised == TRUNK
-    assert layers.kept == ("gradients_Conv", "logit_Gemm", "cam_Conv")
+    assert layers.kept == ("gradients_Conv", "logit_Gemm", "cam_Conv", "z_MatMul")
 
 
 def test_layers_are_kept_by_name_and_a_wrong_name_is_told():

@@ -36,6 +36,7 @@ class Gpu:
         self.spec = spec
         self.risk = risk
         self.heatmap: Callable[[np.ndarray], np.ndarray] | None = None
+        self.ood: Callable[[np.ndarray], float] = lambda frame: 3 * self.risk(frame)
         self.device_facts = Device("Fake Orin", 87, integrated=False, cuda="12.6")
         self.version = "10.3.0"
         self.log: list[str] = []
@@ -315,7 +316,7 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
                 "Inputs": [{"Name": "pool", "Format/Datatype": "Thirty-two wide channel Int8 format"}],
                 "Outputs": [{"Name": "a", "Format/Datatype": "Row major linear FP32 format"}],
             }
-            text = json.dumps({"Layers": [layer], "Bindings": ["frame", "risk", "heatmap"]})
+            text = json.dumps({"Layers": [layer], "Bindings": ["frame", "risk", "heatmap", "ood"]})
             return types.SimpleNamespace(get_engine_information=lambda form: text)
 
     class ExecutionContext:
@@ -344,6 +345,7 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
             memory(at["risk"], (1,), np.float32)[:] = risk
             heatmap = risk / 2 if gpu.heatmap is None else gpu.heatmap(frame)
             memory(at["heatmap"], gpu.spec.output("heatmap").shape, np.float32)[:] = heatmap
+            memory(at["ood"], (1,), np.float32)[:] = gpu.ood(frame)
 
     for kind in (Builder, OnnxParser, Runtime):
         setattr(trt, kind.__name__, kind)

@@ -47,6 +47,7 @@ def test_each_frame_gets_its_own_fresh_outputs(gpu, integrated):
     assert second.risk == pytest.approx(0.8)
     assert first.heatmap.shape == (8, 8)
     assert np.all(first.heatmap == pytest.approx(0.1))  # not overwritten by the second
+    assert first.ood == pytest.approx(0.6)
     assert gpu.log.count("launch") == 2
     assert gpu.log.count("capture") == 1
 

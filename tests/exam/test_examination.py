@@ -17,8 +17,8 @@ from tests.clips import i420, tissue
 MS = 1_000_000
 
 
-def answer(sequence, risk=0.8):
-    return Answer(sequence, sequence * 40 * MS, Inference(risk, np.zeros((4, 4), np.float32)), "")
+def answer(sequence, risk=0.8, ood=1.0):
+    return Answer(sequence, sequence * 40 * MS, Inference(risk, np.zeros((4, 4), np.float32), ood), "")
 
 
 def look(examination, sequence, luma=None, fault=None, chosen=None):
@@ -56,6 +56,36 @@ def test_answer_about_a_faulty_picture_is_ignored_once_its_gate_is_closed(examin
         said = look(examination, sequence)
     assert isinstance(said, NoEstimate)
     assert examination.risks == 1
+
+
+def test_frames_unlike_the_training_images_get_no_risk_and_say_so():
+    examination = Examination("field", ood_threshold=2.0)
+    for sequence in range(FRAMES + 6):
+        look(examination, sequence)
+        examination.take(answer(sequence, ood=9.0))
+    assert examination.estimate((FRAMES + 5) * 40 * MS, None) == NoEstimate("unlike the training images")
+
+
+def test_a_single_strange_frame_only_does_not_count():
+    examination = Examination("field", ood_threshold=2.0)
+    for sequence in range(FRAMES + 6):
+        look(examination, sequence)
+        if sequence >= FRAMES:
+            strange = sequence == FRAMES + 2
+            examination.take(answer(sequence, risk=0.99 if strange else 0.2, ood=9.0 if strange else 1.0))
+    said = examination.estimate((FRAMES + 5) * 40 * MS, None)
+    assert said.n == 5
+    assert said.risk == pytest.approx(0.2)
+
+
+def test_strange_answers_about_the_scene_before_a_cut_do_not_withhold_the_next():
+    examination = Examination("field", ood_threshold=2.0)
+    for sequence in range(FRAMES):
+        look(examination, sequence)
+        examination.take(answer(sequence, ood=9.0))
+    look(examination, FRAMES, luma=255 - tissue(FRAMES, 240, 320))
+    examination.take(answer(FRAMES))
+    assert isinstance(examination.estimate(FRAMES * 40 * MS, None), RiskEstimate)
 
 
 def test_answer_about_another_region_is_ignored(examination):

@@ -14,6 +14,7 @@ from edge.engines.golden import check_golden
 from edge.engines.onnx import onnx_engine
 from edge.errors import CannotCreateError, InternalError, NoInputError
 from export.deployed import Deployed
+from export.familiarity import read_familiarity
 from export.parity import torch_outputs
 from export.run_folder import read_run
 
@@ -29,6 +30,13 @@ def test_the_graph_takes_uint8_casts_first_and_has_its_batch_norm_folded(opened)
     assert model.graph.node[0].op_type == "Cast"
     assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
     assert 18 <= model.opset_import[0].version <= 20
+
+
+def test_the_layers_that_risk_and_ood_share_are_in_the_graph_once(opened):
+    model = onnx.load_from_string(opened.model("fp32"))
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("Conv") == 1 + 4 * 2 + 3 + 1  # stem, blocks, shortcuts, activation map
+    assert [output.name for output in model.graph.output] == ["risk", "heatmap", "ood"]
 
 
 def test_the_graph_carries_the_contract_and_no_path(opened):
@@ -47,12 +55,13 @@ def test_golden_frames_hold_on_this_machine(opened):
 def test_onnx_runtime_says_what_torch_says_also_off_the_golden_frames(opened, run):
     record, network, _ = read_run(run)
     tensors = np.random.default_rng(0).integers(0, 256, (3, *opened.spec.input.shape[1:]), np.uint8)
-    expected = torch_outputs(Deployed(network, record.temperature), tensors)
+    expected = torch_outputs(Deployed(network, record.temperature, read_familiarity(run).distance), tensors)
     engine = onnx_engine(opened, "fp32", threads=1)
     for index in range(3):
         found = engine.infer(tensors[index : index + 1])
         assert found.risk == pytest.approx(expected.risk[index], abs=1e-5)
         assert np.abs(found.heatmap - expected.heatmap[index]).max() < 1e-5
+        assert found.ood == pytest.approx(expected.ood[index], rel=1e-4)
         assert found.heatmap.min() >= 0
         assert found.heatmap.max() <= 1
 
