@@ -30,8 +30,8 @@ average over its cells (a single cell at an edge differs by more). INT8 kernels 
 so the same file may differ by some hundredths between two machines."""
 
 OOD_TOLERANCE = {"fp32": 0.02, "fp16": 0.05, "int8": 0.25, "int8+fp16": 0.25}
-"""The same for `ood`, in thresholds. Beyond two thresholds nobody asks how far a frame lies, and ranges of INT8
-clip what training images never reach."""
+"""The same for `ood`, in thresholds. Beyond two nobody asks how far a frame lies, and INT8 clips what
+training images never reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,9 @@ def check_golden(bundle: Bundle, engine: Engine, precision: str) -> float:
     names = ("risk", "heatmap", "ood")
     expected = Outputs(*(_load(bundle, f"golden/{precision}.{name}.npy") for name in names))
     outputs = run_golden(engine, expected_tensors)
-    where = f"between {engine.name} and bundle {bundle.id}; the model is not used. Export or calibrate it again, "
+    where = (
+        f"between {engine.name} and bundle {bundle.id}; the model is not used. Export or calibrate it again, "
+    )
     where += "or run fp32"
     _require_same_distance(outputs, expected, bundle.spec.ood_threshold, precision, where)
     return require_equal(outputs, expected, precision, where)
