@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.errors import UsageError, one_of
+from edge.errors import NoInputError, UsageError, one_of
 from edge.sources.base import FrameSource, Pace
 
 SCHEMES = {
     "v4l2:": "a capture card: v4l2:/dev/v4l/by-id/... (sonocart devices lists them)",
+    "rtsp:": "a network stream: rtsp://host/path",
     "phantom:": "the synthetic scanner: phantom: or phantom:label=benign,size=1280x720,fps=60",
     "faults:": "any of these with scripted faults: faults:5+2=freeze,9+3=no-signal;phantom:",
 }
@@ -29,9 +30,18 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
     """
     scheme = re.match(r"[a-z0-9]{2,}:", text)
     if scheme is None or Path(text).exists():
-        from edge.sources import video
+        if not Path(text).is_file():
+            raise NoInputError(f"'{text}' is not a file; expected a video or one of {', '.join(SCHEMES)}")
+        from edge.sources.isolated import FILE, IsolatedSource
 
-        return video.VideoSource(Path(text), pace=pace, repeat=repeat)
+        return IsolatedSource(text, pace=pace, repeat=repeat, patience=FILE)
+    if text.startswith(("rtsp://", "rtsps://")):
+        from edge.sources.isolated import STREAM, IsolatedSource
+        from edge.sources.stream import without_password
+
+        return IsolatedSource(
+            text, pace=Pace.LIVE, repeat=False, patience=STREAM, name=without_password(text)
+        )
     if scheme[0] == "v4l2:":
         from edge.sources.card.source import CardSource
 

@@ -13,15 +13,14 @@ from edge.errors import DataError, NoInputError
 from edge.jfif import write_jfif
 from edge.pictures import rows_of
 from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.messages import MAX_PIXELS
 from edge.sources.slabs import Slabs
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
 
-MAX_PIXELS = 8192 * 4608
-"""Largest picture that is decoded. A file may declare any size, and its buffers would be allocated."""
-
+_OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
 _FORMATS = {
     "yuv420p": PixelFormat.I420,
     "yuvj420p": PixelFormat.I420,
@@ -40,7 +39,7 @@ _HD_ROWS = 720  # unspecified matrix: BT.709 from here on, as every player assum
 class VideoSource:
     """A file as a `FrameSource`."""
 
-    def __init__(self, path: Path, *, pace: Pace, repeat: bool = False):
+    def __init__(self, path: Path, *, pace: Pace, repeat: bool = False, first: int = 0):
         """Open `path` and read its header.
 
         Args:
@@ -48,6 +47,7 @@ class VideoSource:
             pace: LIVE delivers by the clip's time stamps and stamps frames with the monotonic clock; MAX
                 delivers at once and stamps them with the clip's own time, so that a run can be repeated.
             repeat: begin again at the end, for ever.
+            first: pictures before this one are decoded and not handed out; their time has passed.
 
         Raises:
             NoInputError: no such file.
@@ -62,12 +62,13 @@ class VideoSource:
         self._path = path
         self._pace = pace
         self._repeat = repeat
+        self._first = 0 if repeat else first
         self._closed = threading.Event()
         self._slabs = Slabs()
         try:
             # `file:` and the whitelist: neither the name nor a playlist inside reaches beyond this machine.
             self._container: InputContainer = av.open(
-                f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="ignore"
+                f"file:{path}", options=dict(_OPTIONS), metadata_errors="ignore"
             )
         except (av.FFmpegError, OSError) as error:
             raise DataError(f"'{path}' is not a video that can be read: {_words(error)}") from error
@@ -115,6 +116,10 @@ class VideoSource:
                 for picture in self._container.decode(self._stream):
                     length_ns = self._time_ns(picture, count)
                     captured = clip_ns + length_ns
+                    if sequence < self._first:
+                        started = time.monotonic_ns() - captured
+                        sequence, count = sequence + 1, count + 1
+                        continue
                     if self._pace is Pace.LIVE:
                         captured += started
                         if self._closed.wait(max(0, captured - time.monotonic_ns()) / 1e9):
@@ -123,7 +128,7 @@ class VideoSource:
                     yield as_frame(picture, sequence, captured, self._slabs)
                     sequence += 1
                     count += 1
-                self._check_complete(count)
+                self._check_complete(count, length_ns)
                 if not self._repeat:
                     return
                 clip_ns += length_ns + int(1e9 / self._info.rate)
@@ -140,9 +145,13 @@ class VideoSource:
             return int(index * 1e9 / self._info.rate)
         return int((picture.pts - (self._stream.start_time or 0)) * picture.time_base * 1_000_000_000)
 
-    def _check_complete(self, count: int) -> None:
+    def _check_complete(self, count: int, last_ns: int) -> None:
+        """A file that ends before its time. Fewer pictures alone prove nothing: edit lists leave some out."""
         declared = self._stream.frames  # 0 where the container does not say
-        if count == 0 or count < declared:
+        duration, base = self._stream.duration, self._stream.time_base
+        end_ns = int(duration * base * 1_000_000_000) if duration and base else None
+        early = end_ns is None or last_ns + 2e9 / self._info.rate < end_ns
+        if count == 0 or (count < declared and early):
             raise DataError(
                 f"'{self._path}' is truncated after {count} of {declared or 'its'} frames. Copy it again"
             )

@@ -3,6 +3,7 @@
 import itertools
 import time
 
+import av
 import numpy as np
 import pytest
 
@@ -151,3 +152,18 @@ def test_declared_size_is_limited(clip, monkeypatch):
     monkeypatch.setattr("edge.sources.video.MAX_PIXELS", 96 * 127)
     with pytest.raises(DataError, match="declares 128x96 pixels"):
         VideoSource(clip, pace=Pace.MAX)
+
+
+def test_pictures_that_an_edit_list_leaves_out_are_no_truncation(tmp_path):
+    path = tmp_path / "cut.mp4"
+    source = write_clip(tmp_path / "all.mp4", [tissue(i) for i in range(20)])
+    with av.open(str(source)) as whole, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.pts -= 5 * 512  # before the clip's beginning: decoded, not shown
+                packet.dts -= 5 * 512
+                packet.stream = stream
+                cut.mux(packet)
+    frames = frames_of(path)
+    assert 10 <= len(frames) < 20

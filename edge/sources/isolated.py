@@ -1,0 +1,309 @@
+"""A source that is decoded in a process of its own, which may crash, hang or be killed.
+
+Pictures come through shared memory without a name, which the kernel takes back whoever dies; each is copied
+once into memory of ours, so that the process can never change a frame that somebody holds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from math import prod
+from multiprocessing.connection import Connection
+
+import msgspec
+import numpy as np
+
+from edge import errors
+from edge.contract.frame import Frame, PixelFormat
+from edge.errors import DataError, SonocartError, UnavailableError
+from edge.sources.base import Condition, Outage, Pace, SourceEnded, SourceInfo
+from edge.sources.messages import (
+    MESSAGE_BYTES,
+    SLOT_BYTES,
+    SLOTS,
+    Ended,
+    Failed,
+    Opened,
+    Picture,
+    Ready,
+    Request,
+    Said,
+)
+from edge.sources.slabs import Slabs
+
+logger = logging.getLogger(__name__)
+
+START_S = 60.0  # for the interpreter, on a machine that is busy with something else
+DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)  # between attempts that fail in a row
+_LOOK_S = 0.1
+_PLANES = {  # channels of each plane; one where there is no third dimension
+    PixelFormat.GRAY8: (1,),
+    PixelFormat.I420: (1, 1, 1),
+    PixelFormat.NV12: (1, 2),
+    PixelFormat.YUYV: (2,),
+    PixelFormat.BGR24: (3,),
+    PixelFormat.RGB24: (3,),
+}
+
+
+class CrashError(SonocartError):
+    """The process is gone, does not answer, or says what makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a source may take to open and between two pictures, and whether it is tried again for ever."""
+
+    open_s: float
+    silence_s: float
+    endless: bool
+
+
+FILE = Patience(open_s=20.0, silence_s=20.0, endless=False)
+STREAM = Patience(open_s=3.5, silence_s=3.5, endless=True)
+
+
+class IsolatedSource:
+    """A `FrameSource`; `read` is called by one thread."""
+
+    def __init__(self, source: str, *, pace: Pace, repeat: bool, patience: Patience, name: str | None = None):
+        """Start the process and wait until it has opened the source.
+
+        Args:
+            source: a file's path or an address, as `edge.sources.decoder` takes it.
+            pace: LIVE or MAX, see `Pace`.
+            repeat: begin a file again at its end.
+            patience: what is too long, and what follows from it.
+            name: for messages, where `source` holds a password.
+
+        Raises:
+            SonocartError: the source cannot be opened.
+        """
+        self._request = Request(source, pace.value, repeat, 0)
+        self._patience = patience
+        self._name = source if name is None else name
+        self._closed = threading.Event()
+        self._slabs = Slabs()
+        self._info: SourceInfo | None = None
+        self._next = 0
+        self._failures = 0
+        self._resumed_at = -1
+        self._outage = ""
+        self._process = _Process(self._request)
+        try:
+            self._open()
+        except CrashError as error:
+            self._process.kill()
+            raise UnavailableError(str(error)) if patience.endless else DataError(str(error)) from error
+        except SonocartError:
+            self._process.kill()
+            raise
+
+    @property
+    def info(self) -> SourceInfo:
+        """As the process says."""
+        assert self._info is not None
+        return self._info
+
+    def read(self) -> Frame:
+        """See `FrameSource.read`."""
+        while not self._closed.is_set():
+            frame = self._try()
+            if frame is not None:
+                return frame
+        raise SourceEnded
+
+    def close(self) -> None:
+        """End a waiting `read` and the process."""
+        self._closed.set()
+        self._process.kill()
+
+    def _try(self) -> Frame | None:
+        try:
+            if not self._process.running:
+                self._restart()
+            frame = self._receive()
+        except SourceEnded:
+            self._process.kill()
+            raise
+        except SonocartError as error:
+            self._process.kill()
+            self._recover(error)
+            return None
+        self._failures, self._outage = 0, ""
+        return frame
+
+    def _open(self) -> None:
+        message = self._hear(START_S)
+        if isinstance(message, Ready):
+            message = self._hear(self._patience.open_s)
+        if not isinstance(message, Opened):
+            raise self._problem(message)
+        self._info = SourceInfo(message.name, message.width, message.height, message.rate)
+
+    def _receive(self) -> Frame:
+        message = self._hear(self._patience.silence_s)
+        if isinstance(message, Picture):
+            frame = self._frame(message)
+            self._process.give_back(message.slot)
+            self._next = message.sequence + 1
+            return frame
+        raise self._problem(message)
+
+    def _problem(self, message: Said) -> Exception:
+        if isinstance(message, Ended):
+            self._closed.set()
+            return SourceEnded()
+        if isinstance(message, Failed):
+            kind = getattr(errors, message.error, DataError)
+            known = isinstance(kind, type) and issubclass(kind, SonocartError)
+            return kind(message.text) if known else DataError(message.text)
+        return CrashError(f"the decoder of '{self._name}' says what makes no sense")
+
+    def _hear(self, seconds: float) -> Said:
+        end = time.monotonic() + seconds
+        while not self._closed.is_set():
+            try:
+                message = self._process.hear(min(_LOOK_S, max(0.0, end - time.monotonic())))
+            except EOFError:
+                how = self._process.how_it_died()
+                raise CrashError(
+                    f"the decoder of '{self._name}' died ({how}) at picture {self._next}"
+                ) from None
+            if message is not None:
+                return message
+            if time.monotonic() >= end:
+                raise CrashError(f"the decoder of '{self._name}' does not answer for {seconds:g} s")
+        raise SourceEnded
+
+    def _frame(self, picture: Picture) -> Frame:
+        channels = _PLANES[picture.format]
+        fits = len(picture.shapes) == len(channels) and all(
+            len(shape) == (2 if depth == 1 else 3) and (depth == 1 or shape[2] == depth)
+            for shape, depth in zip(picture.shapes, channels, strict=False)
+        )
+        if not fits or not 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES:
+            raise CrashError(f"the decoder of '{self._name}' says what makes no sense")
+        planes = self._slabs.copy(self._process.planes(picture))
+        return Frame(
+            planes,
+            picture.format,
+            picture.sequence,
+            picture.captured_ns,
+            full_range=picture.full_range,
+            matrix=picture.matrix,
+        )
+
+    def _recover(self, error: SonocartError) -> None:
+        """Go on: a stream after a while, for ever; a file behind what was seen, if anything was."""
+        if self._closed.is_set():
+            return
+        if self._patience.endless:
+            self._failures += 1
+            if str(error) != self._outage:
+                self._outage = str(error)
+                raise Outage(Condition.NO_SIGNAL, str(error))
+        elif not isinstance(error, CrashError):
+            raise error
+        elif self._resumed_at == self._next:
+            raise DataError(f"{error}, and again at the same place. Copy the file again") from error
+        else:
+            logger.warning("%s; going on behind it", error)
+            self._resumed_at = self._next
+
+    def _restart(self) -> None:
+        if self._failures:
+            self._closed.wait(DELAYS_S[min(self._failures, len(DELAYS_S)) - 1])
+        if self._closed.is_set():
+            raise SourceEnded
+        self._process = _Process(msgspec.structs.replace(self._request, first=self._next))
+        self._open()
+
+
+class _Process:
+    """One decoding process with its socket and its memory."""
+
+    def __init__(self, request: Request):
+        ours, theirs = socket.socketpair()
+        memory = os.memfd_create("sonocart-pictures", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        with theirs:
+            os.ftruncate(memory, SLOTS * SLOT_BYTES)
+            # Were it cut short, reading it would end this process.
+            fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+            self._memory = mmap.mmap(memory, SLOTS * SLOT_BYTES)
+            arguments = (str(theirs.fileno()), str(memory), msgspec.json.encode(request).decode())
+            one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            self._process = subprocess.Popen(
+                (sys.executable, "-m", "edge.sources.decoder", *arguments),
+                pass_fds=(theirs.fileno(), memory),
+                env=os.environ | one_thread | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the cart, which ends this in order
+            )
+        os.close(memory)
+        weakref.finalize(self, _end, self._process)  # also where nobody closes the source
+        self._connection = Connection(ours.detach())
+        self._decoder = msgspec.json.Decoder(Said)
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def hear(self, seconds: float) -> Said | None:
+        """The next message; None if there is none yet; EOFError if there will be none."""
+        try:
+            if not self._connection.poll(seconds):
+                return None
+            data = self._connection.recv_bytes(MESSAGE_BYTES)
+        except OSError:  # too long, or the process is gone
+            raise EOFError from None
+        try:
+            message: Said = self._decoder.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CrashError("the decoder says what makes no sense") from error
+        return message
+
+    def planes(self, picture: Picture) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+        """Views of the shared memory."""
+        found, begin = [], picture.slot * SLOT_BYTES
+        for shape in picture.shapes:
+            found.append(np.frombuffer(self._memory, np.uint8, prod(shape), begin).reshape(shape))
+            begin += prod(shape)
+        return found
+
+    def give_back(self, slot: int) -> None:
+        """The slot has been read; a process that is gone is noticed by the next `hear`."""
+        try:
+            self._connection.send_bytes(bytes([slot]))
+        except OSError:
+            logger.debug("the decoder is gone")
+
+    def how_it_died(self) -> str:
+        """After the end of its messages; a process that lives on is killed for it."""
+        try:
+            code = self._process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            return "it hung up"
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def kill(self) -> None:
+        """End it, whatever it does. Its memory goes with the last frame's copy."""
+        _end(self._process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

@@ -1,0 +1,73 @@
+"""What a decoding process says to the cart. JSON, and checked: the process may have been taken over."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edge.contract.frame import Matrix, PixelFormat
+
+MAX_PIXELS = 8192 * 4608
+"""Largest picture that is decoded. A file may declare any size, and its buffers would be allocated."""
+
+SLOTS = 3
+SLOT_BYTES = 3 * MAX_PIXELS
+"""Of shared memory, one picture; only what is written to takes up memory."""
+
+MESSAGE_BYTES = 4096
+Count = Annotated[int, Meta(ge=0, lt=1 << 62)]
+Side = Annotated[int, Meta(ge=0, le=1 << 16)]
+
+
+class Message(msgspec.Struct, frozen=True, tag=True, forbid_unknown_fields=True):
+    """Any of those below."""
+
+
+class Ready(Message, frozen=True):
+    """The process has started; what takes time from here on is the source."""
+
+
+class Opened(Message, frozen=True):
+    """The source's `SourceInfo`."""
+
+    name: str
+    width: Side
+    height: Side
+    rate: float
+
+
+class Picture(Message, frozen=True):
+    """A frame whose planes lie one after the other in a slot of the shared memory."""
+
+    slot: Annotated[int, Meta(ge=0, lt=SLOTS)]
+    format: PixelFormat
+    shapes: tuple[tuple[Side, ...], ...]
+    sequence: Count
+    captured_ns: Count
+    full_range: bool
+    matrix: Matrix
+
+
+class Ended(Message, frozen=True):
+    """The source has no more."""
+
+
+class Failed(Message, frozen=True):
+    """The source broke: the name of a class in `edge.errors` and its message."""
+
+    error: str
+    text: str
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is to be decoded: `source` as `edge.sources.decoder` opens it; numbers go on from `first`."""
+
+    source: str
+    pace: str
+    repeat: bool
+    first: int
+
+
+Said = Ready | Opened | Picture | Ended | Failed
