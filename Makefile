@@ -16,7 +16,7 @@ venv: .venv/stamp ## install everything the other targets need into .venv
 .venv/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
-	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dicom,dev]'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dicom,screen,dev]'
 	@touch $@
 
 demo: venv ## study, training, export, INT8 and a live overlay; SECONDS=20 ends by itself

@@ -42,6 +42,7 @@ from edge.exam.reading import Identity
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
 from edge.outputs.recorder import Recorder
+from edge.outputs.screen import Screen
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import add_options, overrides
@@ -118,6 +119,10 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         outputs: list[Output] = []
         if settings.page.address is not None:
             outputs += _start_page(settings.page, bundle, identity, desk, timing, stack)
+        if settings.screen.full:
+            screen = Screen(desk, stop.set)
+            outputs.append(screen)
+            stack.callback(screen.close)
         source = open_source(source_address, pace=pace, repeat=settings.source.loop)
         stack.callback(source.close)
         roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)

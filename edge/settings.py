@@ -114,6 +114,15 @@ class PageSettings(Section, frozen=True):
     viewers: Annotated[int, Meta(ge=1, le=200), says("at a time, at most")] = 64
 
 
+class ScreenSettings(Section, frozen=True):
+    """The picture on the cart's own display."""
+
+    full: Annotated[
+        bool,
+        says("show the picture full-screen, on Wayland, X11 or bare KMS", option="--screen"),
+    ] = False
+
+
 class RecordingSettings(Section, frozen=True):
     """What is kept of a session."""
 
@@ -176,6 +185,7 @@ class Settings(Section, frozen=True):
     source: SourceSettings = SourceSettings()
     model: ModelSettings = ModelSettings()
     page: PageSettings = PageSettings()
+    screen: ScreenSettings = ScreenSettings()
     recording: RecordingSettings = RecordingSettings()
     limits: LimitSettings = LimitSettings()
     service: ServiceSettings = ServiceSettings()

@@ -1,0 +1,37 @@
+"""What the screen shows where there is no picture: a plain card in large letters."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from edge.outputs.panel import ABOVE, BACKGROUND, DIM, TEXT
+
+
+def draw_card(size: tuple[int, int], why: str) -> NDArray[np.uint8]:
+    """NO SIGNAL with the reason and the clock, uint8 (h, w, 3); the clock shows that the card is alive."""
+    image = Image.new("RGB", size, BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    width, height = size
+    unit = min(width / 1920, height / 1080)
+    middle = width / 2
+    draw.rectangle((middle - 60 * unit, 300 * unit, middle + 60 * unit, 312 * unit), fill=ABOVE)
+    draw.text((middle, height / 2), "NO SIGNAL", TEXT, ImageFont.load_default(150 * unit), "mb")
+    draw.text((middle, height / 2 + 40 * unit), why, TEXT, ImageFont.load_default(48 * unit), "mt")
+    small = ImageFont.load_default(34 * unit)
+    draw.text((middle, height / 2 + 130 * unit), time.strftime("%H:%M:%S"), DIM, small, "mt")
+    draw.text((middle, height - 60 * unit), "sonocart  ·  research use only", DIM, small, "mb")
+    return np.asarray(image)
+
+
+def draw_held(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A banner for the top of the screen, uint8 (h, w, 3), over a picture that is held."""
+    unit = min(size[0] / 1920, size[1] / 1080)
+    image = Image.new("RGB", (round(700 * unit), round(70 * unit)), ABOVE)
+    draw = ImageDraw.Draw(image)
+    words = "PICTURE HELD, NOT LIVE  ·  F: go on"
+    draw.text((image.width / 2, image.height / 2), words, BACKGROUND, ImageFont.load_default(36 * unit), "mm")
+    return np.asarray(image)

@@ -1,0 +1,38 @@
+"""What the loop's side and the screen's process say to each other, one JSON object a line."""
+
+from __future__ import annotations
+
+import msgspec
+
+LARGEST = 8192 * 4608 * 3
+"""Bytes of the shared memory: the largest picture that any source gives, in RGB."""
+
+
+class Picture(msgspec.Struct, frozen=True, tag="picture"):
+    """A picture lies in the shared memory, plane after plane without padding.
+
+    Attributes:
+        width, height: pixels.
+        layout: a `PixelFormat`.
+        full_range: 0..255, else 16..235.
+        matrix: a `Matrix`.
+    """
+
+    width: int
+    height: int
+    layout: str
+    full_range: bool
+    matrix: str
+
+
+class Note(msgspec.Struct, frozen=True, tag="note"):
+    """No picture comes, and why."""
+
+    text: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """From the process: "taken" (the memory is free), "shown", "key" and its letter, "failed" and why."""
+
+    kind: str
+    text: str = ""

@@ -1,0 +1,174 @@
+"""The full-screen output under a virtual X server: colours, card, keys, and no display."""
+
+import os
+import shutil
+import subprocess
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from PIL import ImageGrab, features
+
+pytest.importorskip("sdl2", reason="the extra 'screen' is not installed")
+
+from edge.blit import fill, make_colour
+from edge.contract.frame import Matrix, PixelFormat
+from edge.contract.roi import Roi
+from edge.exam.desk import Choices, Desk
+from edge.exam.signal import State
+from edge.outputs import screen as module
+from edge.outputs.screen import Screen
+from tests.fakes import spec
+from tests.outputs.readings import POINT, reading
+from tests.test_blit import ENCODINGS, blank
+
+SIZE = (640, 360)
+
+
+@pytest.fixture(scope="module")
+def display():
+    if shutil.which("Xvfb") is None or not features.check("xcb"):
+        pytest.skip("needs Xvfb (Debian: xvfb) and a Pillow with XCB")
+    reading_end, writing_end = os.pipe()
+    command = [
+        "Xvfb",
+        "-displayfd",
+        str(writing_end),
+        "-screen",
+        "0",
+        f"{SIZE[0]}x{SIZE[1]}x24",
+        "-nolisten",
+        "tcp",
+    ]
+    with subprocess.Popen(command, pass_fds=[writing_end], stderr=subprocess.DEVNULL) as server:
+        os.close(writing_end)
+        with os.fdopen(reading_end) as pipe:
+            number = pipe.readline().strip()
+        yield f":{number}"
+        server.terminate()
+
+
+@pytest.fixture
+def screen(display, monkeypatch):
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    desk = Desk(spec(), Choices(None, POINT))
+    stopped = []
+    one = Screen(desk, lambda: stopped.append(True))
+    one.desk, one.stopped, one.display = desk, stopped, display
+    yield one
+    one.close()
+
+
+def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing has come of it"
+        time.sleep(0.02)
+
+
+def show(screen, frame):
+    shown = screen.shown  # the second from now proves that the first is on the glass
+    until(lambda: screen.present(frame, reading(frame)) or screen.shown >= shown + 2)
+    return shot(screen)
+
+
+def shot(screen):
+    return np.asarray(ImageGrab.grab(xdisplay=screen.display).convert("RGB"))
+
+
+@pytest.mark.parametrize("layout", list(PixelFormat))
+def test_colours_are_the_sources(screen, layout):
+    colours = [(255, 255, 255), (0, 0, 0), (230, 159, 0), (86, 180, 233), (120, 120, 120), (0, 158, 115)]
+    for encoding in (encoding for encoding in ENCODINGS if encoding.format is layout):
+        frame = blank(encoding, 128)
+        for index, colour in enumerate(colours):
+            area = Roi(index * 10 & ~1, 0, 10, frame.height & ~1)
+            fill(frame, area, make_colour(colour, encoding))
+        grey = layout is PixelFormat.GRAY8
+        expected = [_grey(colour, encoding.matrix) if grey else np.array(colour) for colour in colours]
+        until(partial(_right, screen, frame, expected), seconds=20.0)
+
+
+def _right(screen, frame, expected):
+    return _far(show(screen, frame), frame, expected) <= 4
+
+
+def _far(picture, frame, expected):
+    """The largest distance of the screen's stripes from what they should be."""
+    scale = min(SIZE[0] / (frame.width & ~1), SIZE[1] / (frame.height & ~1))
+    left = (SIZE[0] - (frame.width & ~1) * scale) / 2
+    columns = [round(left + (index * 10 + 5) * scale) for index in range(len(expected))]
+    return int(np.abs(picture[SIZE[1] // 2, columns].astype(int) - np.array(expected)).max())
+
+
+def _grey(colour, matrix):
+    weights = (0.299, 0.587, 0.114) if matrix is Matrix.BT601 else (0.2126, 0.7152, 0.0722)
+    return np.full(3, round(float(np.dot(colour, weights))))
+
+
+def test_card_stands_where_no_picture_comes_and_goes_when_one_does(screen):
+    until(lambda: _letters(shot(screen)))
+    frame = blank(ENCODINGS[0], 128)
+    assert not _letters(show(screen, frame))
+    until(lambda: screen.note(reading(frame, state=State.STALLED)) or _letters(shot(screen)))
+
+
+def _letters(picture):
+    """True where the card's large white letters are."""
+    middle = picture[110:185]
+    return 0.02 < (middle.min(axis=2) > 200).mean() < 0.5
+
+
+@pytest.mark.parametrize(
+    ("key", "seen"),
+    [
+        ("h", lambda screen: screen.desk.choices.hidden),
+        ("m", lambda screen: [e for e in screen.desk.events() if e.kind == "mark"]),
+        ("3", lambda screen: screen.desk.choices.grade == "uncertain"),
+        ("q", lambda screen: screen.stopped),
+    ],
+)
+def test_keys_reach_the_desk(screen, key, seen):
+    if shutil.which("xdotool") is None:
+        pytest.skip("needs xdotool")
+    show(screen, blank(ENCODINGS[0], 128))
+    environment = {**os.environ, "DISPLAY": screen.display}
+    subprocess.run(["xdotool", "mousemove", "300", "200", "key", key], check=True, env=environment)
+    until(lambda: seen(screen))
+
+
+def test_touch_hides(screen):
+    if shutil.which("xdotool") is None:
+        pytest.skip("needs xdotool")
+    show(screen, blank(ENCODINGS[0], 128))
+    environment = {**os.environ, "DISPLAY": screen.display}
+    subprocess.run(["xdotool", "mousemove", "300", "200", "click", "1"], check=True, env=environment)
+    until(lambda: screen.desk.choices.hidden)
+
+
+def test_process_that_dies_is_replaced(screen, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.1)
+    frame = blank(ENCODINGS[0], 128)
+    show(screen, frame)
+    first = screen._process
+    first.kill()
+    until(lambda: screen._process is not first)
+    show(screen, frame)
+
+
+def test_display_that_is_not_there_is_named_and_nothing_waits(monkeypatch, caplog):
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
+    screen = Screen(Desk(spec(), Choices(None, POINT)), lambda: None)
+    frame = blank(ENCODINGS[0], 128)
+    for _ in range(100):
+        screen.present(frame, reading(frame))
+    until(lambda: screen.problem is not None)
+    first = screen._process
+    until(lambda: screen._process is not first)  # it is tried again
+    screen.close()
+    assert screen.problem.startswith("the screen is off: ")
+    assert len([r for r in caplog.records if "screen is off" in r.message]) == 1
