@@ -33,6 +33,8 @@ from edge.contract.qualification import report_file, shown_precision
 from edge.contract.roi import Roi
 from edge.contract.signing import load_trust
 from edge.engines.base import Engine
+from edge.engines.choose import open_checked
+from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UsageError
 from edge.exam.desk import Choices, Desk
@@ -128,7 +130,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)
         if roi is not None and not roi.inside(bounds):
             raise UsageError(f"--roi leaves the picture of {bounds.width}x{bounds.height} pixels")
-        worker = EngineWorker(partial(_checked_engine, bundle, precision), timing)
+        worker = EngineWorker(_engine_maker(settings, bundle), timing)
         stack.callback(worker.close)
         worker.wait_ready()
         log = None
@@ -225,14 +227,11 @@ def _start_page(
     return [metrics, hub]
 
 
-def _checked_engine(bundle: Bundle, precision: str) -> Engine:
-    """An engine that has passed its golden frames; half of the cores are left to capture and drawing."""
-    from edge.engines.choose import open_engine
-    from edge.engines.golden import check_golden
-
-    engine = open_engine(bundle, precision, threads=max(1, (os.cpu_count() or 2) // 2))
-    check_golden(bundle, engine, precision)
-    return engine
+def _engine_maker(settings: Settings, bundle: Bundle) -> Callable[[], Engine]:
+    """Makes checked engines, in a process of their own that may be killed, unless the site wants a thread."""
+    threads = max(1, (os.cpu_count() or 2) // 2)  # half of the cores are left to capture and drawing
+    checked = partial(open_checked, bundle, settings.model.precision, threads=threads)
+    return partial(EngineProcess, checked) if settings.model.own_process else checked
 
 
 def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorder]) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from edge.contract.frame import Frame
-from edge.contract.preprocess import Tensor, prepare
+from edge.contract.preprocess import Tensor
 from edge.contract.spec import Preprocessing
 from edge.engines.worker import EngineWorker, Job
 from edge.exam.desk import Choices, Desk
@@ -117,9 +117,10 @@ def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
         return
     with parts.timing.stage("prepare"):
         size = parts.preprocessing
-        prepare(frame, size.crop(examination.region, frame.bounds), size.width, size.height, out=tensor)
-    examination.ask(tensor)
-    worker.submit(Job(tensor, frame.sequence, frame.captured_ns))
+        prepared = worker.prepare(frame, size.crop(examination.region, frame.bounds), tensor)
+    if prepared is not None:
+        examination.ask(prepared)
+    worker.submit(Job(prepared, frame.sequence, frame.captured_ns))
     if parts.pace is Pace.MAX:
         with parts.timing.stage("wait"):
             examination.take(worker.wait())

@@ -76,6 +76,9 @@ class ModelSettings(Section, frozen=True):
         Path | None,
         says("refuse a bundle that no key in this folder signed", option="--trust", metavar="FOLDER"),
     ] = None
+    own_process: Annotated[
+        bool, says("run the network in a process of its own, which is killed and replaced where it hangs")
+    ] = True
 
 
 class PageSettings(Section, frozen=True):

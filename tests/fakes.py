@@ -60,7 +60,8 @@ class FakeEngine:
 
     def infer(self, tensor: np.ndarray) -> Inference:
         self.calls += 1
-        return checked(self._risk(tensor), np.zeros((4, 4), np.float32), 1.0)
+        level = float(tensor.mean()) / 255
+        return checked(self._risk(tensor), np.full((4, 4), level, np.float32), 1.0)
 
     def close(self) -> None:
         self.closed = True

@@ -8,6 +8,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
 from edge.errors import InternalError
 
 
@@ -73,6 +75,36 @@ class TimedEngine(Engine, Protocol):
 
     def infer_timed(self, tensor: NDArray[np.uint8]) -> tuple[Inference, Phases]:
         """As `infer`, with events around each phase; slower by what the events cost."""
+
+
+@runtime_checkable
+class FrameEngine(Engine, Protocol):
+    """An engine that can make its tensor itself, on its own device, of a frame's region."""
+
+    def stage(self, frame: Frame, roi: Roi) -> bool:
+        """Copy the region's bytes to where `infer_staged` reads them.
+
+        Called by the thread that has the frame, while no inference runs: the overlay writes into the frame
+        right after it.
+
+        Args:
+            frame: any pixel format; not kept.
+            roi: inside the frame.
+
+        Returns:
+            False where this engine cannot: prepare it, and call `infer`.
+        """
+
+    def infer_staged(self) -> tuple[Inference, NDArray[np.uint8]]:
+        """As `infer` of what `prepare` makes of the staged region, within one grey level; and that tensor."""
+
+
+@runtime_checkable
+class KillableEngine(Engine, Protocol):
+    """An engine that can be ended while it works."""
+
+    def kill(self) -> None:
+        """End it at once, from any thread; the `infer` under way raises EngineError."""
 
 
 def checked(risk: float, heatmap: NDArray[np.float32], ood: float) -> Inference:

@@ -7,6 +7,23 @@ from edge.engines.base import Engine
 from edge.errors import UnavailableError
 
 
+def open_checked(bundle: Bundle, precision: str, *, threads: int) -> Engine:
+    """As `open_engine`, once it has passed the bundle's golden frames.
+
+    Raises:
+        InternalError: it has not; it is closed.
+    """
+    from edge.engines.golden import check_golden
+
+    engine = open_engine(bundle, precision, threads=threads)
+    try:
+        check_golden(bundle, engine, precision)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
 def open_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> Engine:
     """TensorRT where the bundle has an engine of `precision` and this machine a GPU, else ONNX Runtime.
 

@@ -119,11 +119,7 @@ class DevicePrepare:
         Raises:
             UnavailableError: no cubin for it was built into this installation.
         """
-        import pycuda.driver as cuda
-
-        device = driver.device()
-        module = cuda.module_from_buffer(read_cubin(device.sm, device.cuda))
-        self._function: Any = module.get_function("prepare_tensor")
+        self._function = _load(driver, "prepare_tensor")
         self._launch: Launch | None = None
         self._tables: list[Any] = []
 
@@ -178,6 +174,48 @@ class DevicePrepare:
             shared=launch.shared,
             stream=stream,
         )
+
+
+class DevicePanel:
+    """`edge.blit.paste` on the GPU, for frames in device or mapped memory; of the thread with the context."""
+
+    def __init__(self, driver: Driver):
+        """Load the kernel for this GPU.
+
+        Raises:
+            UnavailableError: no cubin for it was built into this installation.
+        """
+        self._function = _load(driver, "blend_plane")
+
+    def start(self, plane: int, pitch: int, sprite: int, shape: tuple[int, int], stream: object) -> None:
+        """Start to blend one plane of an opaque sprite into a frame's plane, in place.
+
+        Args:
+            plane: device address of the first byte to be overwritten.
+            pitch: bytes from a row of the frame's plane to the next.
+            sprite: device address of the sprite's plane, without gaps between its rows.
+            shape: rows of the sprite's plane, and bytes in each.
+            stream: pycuda's; both buffers must live until it is done.
+        """
+        rows, width = shape
+        self._function(
+            np.uintp(plane),
+            np.int32(pitch),
+            np.uintp(sprite),
+            np.int32(width),
+            np.int32(width),
+            np.int32(255),
+            block=(THREADS, 1, 1),
+            grid=(-(-width // THREADS), rows),
+            stream=stream,
+        )
+
+
+def _load(driver: Driver, kernel: str) -> Any:
+    import pycuda.driver as cuda
+
+    device = driver.device()
+    return cuda.module_from_buffer(read_cubin(device.sm, device.cuda)).get_function(kernel)
 
 
 def read_cubin(sm: int, cuda: str) -> bytes:

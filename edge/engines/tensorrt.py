@@ -15,9 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle import Bundle
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
 from edge.contract.spec import ModelSpec
 from edge.engines.base import EngineError, Inference, Phases, checked
 from edge.engines.cuda import Driver, Graph, load_driver
+from edge.engines.pinned import Buffer
+from edge.engines.staging import make_staging
 from edge.engines.tensorrt_key import find_plan, machine_key, tensorrt_version
 from edge.engines.tensorrt_log import make_logger, make_recorder
 
@@ -49,6 +53,7 @@ class TensorrtEngine:
         self._precision = precision
         self._cuda_error: type[Exception] = cuda.Error
         self._graph: Graph | None = None
+        self._graph_staged: Graph | None = None
         self._failure: str | None = None
         device = driver.device()
         self._name = f"TensorRT {trt.__version__}, {device.name}"
@@ -71,9 +76,9 @@ class TensorrtEngine:
             self._stream: Any = cuda.Stream()
             wait = cuda.event_flags.DISABLE_TIMING
             self._done: Any = cuda.Event(wait if spin else wait | cuda.event_flags.BLOCKING_SYNC)
-            self._input = _Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
+            self._input = Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
             self._risk, self._heatmap, self._ood = (
-                _Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
+                Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
                 for name in ("risk", "heatmap", "ood")
             )
             addresses = {
@@ -82,6 +87,7 @@ class TensorrtEngine:
                 "heatmap": self._heatmap,
                 "ood": self._ood,
             }
+            self._frames = make_staging(driver, spec, mapped=device.integrated)
             for name, buffer in addresses.items():
                 if not context.set_tensor_address(name, buffer.address):
                     raise self._error(f"TensorRT does not take the address of '{name}'")
@@ -118,6 +124,17 @@ class TensorrtEngine:
         self._guard(self._replay)
         return self._outputs()
 
+    def stage(self, frame: Frame, roi: Roi) -> bool:
+        """See `FrameEngine.stage`. Plain memory: any thread may write it, and no call of CUDA is made."""
+        return self._frames is not None and self._frames.load(frame, roi)
+
+    def infer_staged(self) -> tuple[Inference, NDArray[np.uint8]]:
+        """See `FrameEngine.infer_staged`: upload, kernel, network and download in one stream."""
+        self._require_usable()
+        self._risk.host.fill(np.nan)
+        self._guard(self._run_staged)
+        return self._outputs(), self._input.host.copy()
+
     def infer_timed(self, tensor: NDArray[np.uint8]) -> tuple[Inference, Phases]:
         """See `TimedEngine`. Runs outside the graph; in mapped memory there are no transfers to time."""
         import pycuda.driver as cuda
@@ -142,25 +159,29 @@ class TensorrtEngine:
         context, self._context = self._context, None
         if context is None:
             return
-        if self._graph is not None:
-            try:
-                self._graph.close()
-            except EngineError as error:
-                self._failure = str(error)  # a lost context frees nothing, and takes everything with it
+        for graph in (self._graph, self._graph_staged):
+            if graph is not None:
+                try:
+                    graph.close()
+                except EngineError as error:
+                    self._failure = str(error)  # a lost context frees nothing, and takes everything with it
         # In this order: what is used by another goes last.
-        buffers = ("_input", "_risk", "_heatmap", "_ood")
-        for name in ("_graph", "_execution", "_engine", "_runtime", *buffers, "_stream"):
+        users = ("_graph", "_graph_staged", "_frames", "_execution", "_engine", "_runtime")
+        for name in (*users, "_input", "_risk", "_heatmap", "_ood", "_stream"):
             if hasattr(self, name):
                 delattr(self, name)
         context.pop()
 
-    def _load(self, tensor: NDArray[np.uint8]) -> None:
+    def _require_usable(self) -> None:
         if threading.get_ident() != self._owner:
             raise EngineError("an engine belongs to the thread that loaded it; this is another one")
         if self._failure is not None:
             raise EngineError(f"the engine failed before and has to be loaded again: {self._failure}")
         if self._context is None:
             raise EngineError("the engine is closed")
+
+    def _load(self, tensor: NDArray[np.uint8]) -> None:
+        self._require_usable()
         if tensor.shape != self._input.host.shape or tensor.dtype != np.uint8:
             expected = self._input.host.shape
             raise EngineError(f"tensor is {tensor.dtype} {tensor.shape}, expected uint8 {expected}")
@@ -179,6 +200,8 @@ class TensorrtEngine:
         self._enqueue()
         self._stream.synchronize()
         self._graph = self._driver.capture(self._stream.handle, self._enqueue)
+        if self._frames is not None:
+            self._graph_staged = self._driver.capture(self._stream.handle, self._enqueue_staged)
 
     def _replay(self) -> None:
         assert self._graph is not None
@@ -186,8 +209,23 @@ class TensorrtEngine:
         self._done.record(self._stream)
         self._done.synchronize()
 
+    def _run_staged(self) -> None:
+        assert self._frames is not None
+        assert self._graph_staged is not None
+        self._frames.start(self._input.address, self._stream)
+        self._graph_staged.launch()
+        self._done.record(self._stream)
+        self._done.synchronize()
+
     def _enqueue(self) -> None:
         self._copy_in()
+        self._execute()
+        self._copy_out()
+
+    def _enqueue_staged(self) -> None:
+        """All but the input's upload, for the kernel has written it; it comes back for the examination."""
+        self._risk.upload(self._stream)
+        self._input.download(self._stream)
         self._execute()
         self._copy_out()
 
@@ -221,35 +259,6 @@ class TensorrtEngine:
         reasons = "; ".join(self._errors.get_error_desc(i) for i in range(self._errors.num_errors()))
         self._errors.clear()
         return EngineError(f"{what}: {reasons}" if reasons else what)
-
-
-class _Buffer:
-    """Pinned host memory and the device's view of it: the same bytes if mapped, else a twin with copies."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: type[np.generic], *, mapped: bool):
-        import pycuda.driver as cuda
-
-        flags = cuda.host_alloc_flags.DEVICEMAP if mapped else 0
-        pinned: Any = cuda.pagelocked_empty(shape, dtype, mem_flags=flags)
-        self.host: NDArray[Any] = pinned
-        self.host.fill(0)
-        self._device: Any = None if mapped else cuda.mem_alloc(self.host.nbytes)
-        pointer: Any = pinned.base.get_device_pointer() if mapped else self._device
-        self.address = int(pointer)
-
-    def upload(self, stream: object) -> None:
-        """Start the copy to the device, where one is needed."""
-        if self._device is not None:
-            import pycuda.driver as cuda
-
-            cuda.memcpy_htod_async(self._device, self.host, stream)
-
-    def download(self, stream: object) -> None:
-        """Start the copy from the device, where one is needed."""
-        if self._device is not None:
-            import pycuda.driver as cuda
-
-            cuda.memcpy_dtoh_async(self.host, self._device, stream)
 
 
 def _check_tensors(engine: trt.ICudaEngine, spec: ModelSpec) -> None:

@@ -1,4 +1,4 @@
-"""The thread that owns the engine. It takes one tensor at a time and is replaced when it hangs or fails."""
+"""The thread that owns the engine. It takes one picture at a time and is replaced when it hangs or fails."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.contract.preprocess import Tensor
-from edge.engines.base import Engine, EngineError, Inference
+import numpy as np
+
+from edge.contract.frame import Frame
+from edge.contract.preprocess import Tensor, prepare
+from edge.contract.roi import Roi
+from edge.engines.base import Engine, EngineError, FrameEngine, Inference, KillableEngine
 from edge.errors import SonocartError
 from edge.mailbox import Mailbox
 from edge.timing import Timing
@@ -18,26 +22,34 @@ logger = logging.getLogger(__name__)
 
 DEADLINE_S = 2.0  # for one inference; the slowest network worth running live takes a tenth of it
 FAILURES = 3  # in a row, before the engine is built anew
+REPEATS = 3  # equal answers to different pictures, after a first one, before none is believed
 REPLACEMENTS = 3  # before the network stays off
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A prepared tensor, uint8 (1, 1, height, width), and the frame it was made from."""
+    """A prepared tensor, uint8 (1, 1, height, width), and the frame it was made from.
 
-    tensor: Tensor
+    `tensor` is None where `EngineWorker.prepare` has staged the frame for the engine's own device.
+    """
+
+    tensor: Tensor | None
     sequence: int
     captured_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a job: an inference, or None and the reason."""
+    """What became of a job: an inference, or None and the reason.
+
+    `tensor` is the one that the engine's own device made, the caller's; None where it was in the job.
+    """
 
     sequence: int
     captured_ns: int
     inference: Inference | None
     reason: str
+    tensor: Tensor | None = None
 
 
 class _Owner:
@@ -49,6 +61,9 @@ class _Owner:
         self.ready = threading.Event()
         self.failure: SonocartError | None = None
         self.name = ""
+        self.engine: Engine | None = None
+        self._before: tuple[Tensor, Inference] | None = None
+        self._equal = 0
         self._make = make
         self._timing = timing
         self.thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -57,7 +72,7 @@ class _Owner:
     def _run(self) -> None:
         try:
             engine = self._make()
-            self.name = engine.name
+            self.name, self.engine = engine.name, engine
         except SonocartError as error:
             self.failure = error
             return
@@ -76,13 +91,30 @@ class _Owner:
     def _answer(self, engine: Engine, job: Job) -> Answer:
         try:
             with self._timing.stage("infer"):
-                inference = engine.infer(job.tensor)
+                made: Tensor | None = None
+                if job.tensor is not None:
+                    inference = engine.infer(job.tensor)
+                else:
+                    assert isinstance(engine, FrameEngine)
+                    inference, made = engine.infer_staged()
         except EngineError as error:
             return Answer(job.sequence, job.captured_ns, None, str(error))
         except Exception as error:  # whatever a runtime throws, the picture goes on
             logger.exception("the engine broke")
             return Answer(job.sequence, job.captured_ns, None, f"the network failed: {error}")
-        return Answer(job.sequence, job.captured_ns, inference, "")
+        if self._repeats(job.tensor if made is None else made, inference):
+            return Answer(job.sequence, job.captured_ns, None, "the network says the same of every picture")
+        return Answer(job.sequence, job.captured_ns, inference, "", made)
+
+    def _repeats(self, tensor: Tensor | None, inference: Inference) -> bool:
+        """True where the last answers were equal bit by bit, and the pictures were not."""
+        before = self._before
+        self._before = None if tensor is None else (tensor.copy(), inference)
+        if before is None or tensor is None or np.array_equal(before[0], tensor):
+            return False
+        equal = inference.risk == before[1].risk and np.array_equal(inference.heatmap, before[1].heatmap)
+        self._equal = self._equal + 1 if equal else 0
+        return self._equal >= REPEATS
 
 
 class EngineWorker:
@@ -135,6 +167,21 @@ class EngineWorker:
         if self._owner.failure is not None:
             raise self._owner.failure
 
+    def prepare(self, frame: Frame, roi: Roi, out: Tensor) -> Tensor | None:
+        """What to submit for a region of `frame`: `out`, or None where the engine's device makes the tensor.
+
+        Only when `idle`. The frame is not read after this.
+
+        Args:
+            frame: any pixel format.
+            roi: inside the frame.
+            out: uint8 (1, 1, height, width), overwritten where the tensor is made here.
+        """
+        engine = self._owner.engine
+        if isinstance(engine, FrameEngine) and engine.stage(frame, roi):
+            return None
+        return prepare(frame, roi, out.shape[3], out.shape[2], out=out)
+
     def submit(self, job: Job) -> None:
         """Start one inference; only when `idle`. The tensor may be overwritten once its answer is back."""
         self._busy_since = time.monotonic_ns()
@@ -172,10 +219,17 @@ class EngineWorker:
         """
         self._owner.jobs.close()
         self._owner.thread.join(timeout=self._deadline_ns / 1e9)
+        if self._owner.thread.is_alive() and isinstance(self._owner.engine, KillableEngine):
+            self._owner.engine.kill()
 
     def _replace(self, reason: str) -> None:
-        """Abandon the thread, which cannot be killed, and start another; after some times stay off."""
+        """End the engine and start another; after some times stay off.
+
+        A thread cannot be killed: an engine in this process that hangs is left behind.
+        """
         self._owner.jobs.close()
+        if isinstance(self._owner.engine, KillableEngine):
+            self._owner.engine.kill()
         self._failures = 0
         if self._replacements >= REPLACEMENTS:
             self._off = reason

@@ -105,13 +105,18 @@ class Examination:
             self._forget("the scene has changed", frame.sequence)
 
     def ask(self, tensor: Tensor) -> None:
-        """The network is about to be asked about `tensor`, made from the frame that was looked at last."""
+        """The network is asked about `tensor`, made from the frame that was looked at last.
+
+        A tensor that was made on the network's own device comes with the answer, a frame or two later.
+        """
         self._asked = shot_of(tensor, self._gates.quality)
 
     def take(self, answer: Answer | None) -> None:
         """Take the network's answer into account, if there is one."""
         if answer is None:
             return
+        if answer.tensor is not None:
+            self.ask(answer.tensor)
         if answer.inference is None:
             self.failures += 1
             self._evidence.reset(answer.reason)

@@ -17,6 +17,7 @@ import numpy as np
 from edge.contract.spec import ModelSpec
 from edge.engines.base import EngineError
 from edge.engines.cuda import Device
+from edge.errors import UnavailableError
 
 
 def memory(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
@@ -40,6 +41,7 @@ class Gpu:
         self.device_facts = Device("Fake Orin", 87, integrated=False, cuda="12.6")
         self.version = "10.3.0"
         self.log: list[str] = []
+        self.kernels: ctypes.CDLL | None = None  # kernels.cu compiled for the CPU
         self.pushed = 0
         self.recording: list[Callable[[], None]] | None = None
         # Faults.
@@ -66,11 +68,17 @@ class Gpu:
         else:
             self.recording.append(work)
 
+    def read_cubin(self, sm: int, cuda: str) -> bytes:
+        if self.kernels is None:
+            raise UnavailableError(f"no kernels for sm_{sm}")
+        return b"cubin"
+
     def install(self, monkeypatch) -> None:
         tensorrt = make_tensorrt(self)
         driver = make_pycuda(self)
         package = types.ModuleType("pycuda")
         package.driver = driver
+        monkeypatch.setattr("edge.engines.device_frame.read_cubin", self.read_cubin)
         monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
         monkeypatch.setitem(sys.modules, "pycuda", package)
         monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
@@ -158,11 +166,31 @@ def make_pycuda(gpu: Gpu) -> types.ModuleType:
             return 0.25
 
     def to_device(target: Memory, host: np.ndarray, stream) -> None:
-        gpu.do(lambda: np.copyto(target.data, host.view(np.uint8).reshape(-1)))
+        gpu.do(lambda: np.copyto(target.data[: host.nbytes], host.view(np.uint8).reshape(-1)))
 
     def to_host(host: np.ndarray, source: Memory, stream) -> None:
         gpu.do(lambda: np.copyto(host.view(np.uint8).reshape(-1), source.data))
 
+    def device_copy(host: np.ndarray) -> Memory:
+        memory = Memory(host.nbytes)
+        memory.data[:] = np.ascontiguousarray(host).view(np.uint8).reshape(-1)
+        return memory
+
+    class Module:
+        """The kernels on the CPU, from the same source; a launch is work in the stream."""
+
+        def get_function(self, name: str):
+            kernel = getattr(gpu.kernels, {"prepare_tensor": "run_prepare", "blend_plane": "run_blend"}[name])
+
+            def launch(*arguments, block, grid, stream, shared=None) -> None:
+                assert block[0] <= 1024
+                sizes = [grid[0], grid[1], 3] + ([] if shared is None else [shared])
+                gpu.do(lambda: kernel(*sizes, *map(_as_c, arguments)))
+
+            return launch
+
+    module.to_device = device_copy
+    module.module_from_buffer = lambda data: Module()
     module.Error = CudaError
     module.init = lambda: gpu.log.append("init")
     module.Device = lambda number: types.SimpleNamespace(retain_primary_context=Context)
@@ -175,6 +203,14 @@ def make_pycuda(gpu: Gpu) -> types.ModuleType:
     module.host_alloc_flags = types.SimpleNamespace(DEVICEMAP=2)
     module.event_flags = types.SimpleNamespace(BLOCKING_SYNC=1, DISABLE_TIMING=2)
     return module
+
+
+def _as_c(argument: object):
+    if isinstance(argument, np.float32):
+        return ctypes.c_float(argument)
+    if isinstance(argument, np.int32):
+        return ctypes.c_int(argument)
+    return ctypes.c_void_p(int(argument))  # an address or memory
 
 
 def make_tensorrt(gpu: Gpu) -> types.ModuleType:

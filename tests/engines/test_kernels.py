@@ -1,60 +1,18 @@
 """The CUDA kernels, compiled for the CPU from the same source and held to `prepare` and `paste`."""
 
 import ctypes
-import shutil
-import subprocess
-from importlib import resources
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from edge.blit import encoding_of, make_sprite, paste
-from edge.contract.frame import Frame, Matrix, PixelFormat
+from edge.contract.frame import PixelFormat
 from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
 from edge.engines.device_frame import TILE, Layout, plan_launch
 from edge.engines.taps import area_taps, linear_taps
 from edge.errors import DataError
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None, reason="no g++ to compile the kernels for the CPU"
-)
-
-KERNELS = resources.files("edge.engines") / "kernels.cu"
-WIDTH, HEIGHT = 322, 202
-
-
-@pytest.fixture(scope="module")
-def kernels(tmp_path_factory):
-    library = tmp_path_factory.mktemp("kernels") / "kernels.so"
-    shim = Path(__file__).parent / "kernels_on_cpu.cpp"
-    flags = ["-O2", "-std=c++17", "-shared", "-fPIC", "-pthread", "-ffp-contract=off", "-Wall", "-Werror"]
-    quiet = ["-Wno-unused-function"]
-    subprocess.run(["g++", *flags, *quiet, f'-DKERNELS="{KERNELS}"', "-o", library, shim], check=True)
-    return ctypes.CDLL(str(library))
-
-
-def make_frame(layout, *, full_range=True, width=WIDTH, height=HEIGHT, seed=0):
-    """Speckle in any format, with padding behind each row where the format's planes allow it."""
-    rng = np.random.default_rng(seed)
-    grey = cv2.GaussianBlur(rng.rayleigh(60, (height, width)), (0, 0), 1.0).clip(0, 255).astype(np.uint8)
-    padded = np.zeros((height, width + 14), np.uint8)
-    padded[:, :width] = grey
-    luma = padded[:, :width]
-    if layout is PixelFormat.GRAY8:
-        planes = (luma,)
-    elif layout is PixelFormat.I420:
-        planes = (luma, *(np.full((height // 2, width // 2), 128, np.uint8) for _ in range(2)))
-    elif layout is PixelFormat.NV12:
-        planes = (luma, np.full((height // 2, width // 2, 2), 128, np.uint8))
-    elif layout is PixelFormat.YUYV:
-        planes = (np.dstack([grey, rng.integers(0, 255, grey.shape, np.uint8)]),)
-    else:
-        colours = [grey, np.roll(grey, 1), rng.integers(0, 255, grey.shape, np.uint8)]
-        planes = (np.ascontiguousarray(np.dstack(colours)),)
-    return Frame(planes, layout, 0, 0, full_range=full_range, matrix=Matrix.BT601)
+from tests.engines.speckled import HEIGHT, WIDTH, make_frame
 
 
 def layout_of(frame):

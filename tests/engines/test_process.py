@@ -1,0 +1,132 @@
+"""An engine in its own process answers as one in a thread, and whatever ends it costs the risk alone."""
+
+import time
+
+import numpy as np
+import pytest
+
+from edge.contract.frame import PixelFormat
+from edge.contract.preprocess import prepare
+from edge.contract.roi import Roi
+from edge.engines.base import EngineError, FrameEngine, KillableEngine
+from edge.engines.process import EngineProcess
+from edge.engines.staging import STAGED_BYTES
+from edge.engines.worker import EngineWorker, Job
+from edge.errors import UnavailableError
+from edge.timing import Timing
+from tests.engines.slow_engines import Framed, Moody, brightness, hungry, missing
+from tests.engines.speckled import make_frame
+from tests.fakes import FakeEngine
+
+
+def filled(level):
+    return np.full((1, 1, 24, 32), level, np.uint8)
+
+
+@pytest.fixture
+def start():
+    engines = []
+
+    def start(make):
+        engines.append(EngineProcess(make))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.close()
+
+
+def test_outputs_are_those_of_the_engine_itself(start):
+    engine = start(brightness)
+    assert isinstance(engine, FrameEngine)
+    assert isinstance(engine, KillableEngine)
+    assert (engine.name, engine.precision) == ("fake", "fp32")
+    for level in (51, 204):
+        expected, found = FakeEngine().infer(filled(level)), engine.infer(filled(level))
+        assert found.risk == expected.risk
+        assert np.array_equal(found.heatmap, expected.heatmap)
+
+
+def test_frames_are_staged_where_the_engine_takes_them(start):
+    frame, roi = make_frame(PixelFormat.NV12), Roi(5, 4, 99, 80)
+    engine = start(Framed)
+    assert engine.stage(frame, roi)
+    inference, tensor = engine.infer_staged()
+    assert np.array_equal(tensor, prepare(frame, roi, 32, 24))
+    assert inference.risk == pytest.approx(tensor.mean() / 255)
+    assert not start(brightness).stage(frame, roi)
+
+
+def test_region_beyond_the_shared_memory_is_refused(start):
+    engine = start(Framed)
+    frame = make_frame(PixelFormat.NV12, width=4000, height=3000)
+    assert frame.planes[0].nbytes > STAGED_BYTES
+    assert not engine.stage(frame, frame.bounds)
+
+
+def test_what_cannot_be_made_is_the_makers_own_error():
+    with pytest.raises(UnavailableError, match="no such device"):
+        EngineProcess(missing)
+
+
+def test_failures_are_passed_on_and_a_crash_is_told_by_its_signal(start):
+    engine = start(Moody)
+    with pytest.raises(EngineError, match="context is lost"):
+        engine.infer(filled(3))
+    assert engine.infer(filled(51)).risk == pytest.approx(0.2)
+    with pytest.raises(EngineError, match="SIGSEGV"):
+        engine.infer(filled(2))
+    with pytest.raises(EngineError, match="has ended"):
+        engine.infer(filled(51))
+
+
+def test_memory_that_runs_out_ends_the_process_and_not_the_daemon(start):
+    with pytest.raises(EngineError, match="has ended"):
+        start(hungry).infer(filled(51))
+
+
+def test_closing_ends_the_process(start):
+    engine = start(brightness)
+    engine.close()
+    engine.close()
+    assert engine._process.poll() == 0
+
+
+@pytest.mark.parametrize(("level", "reason"), [(1, "hangs"), (2, "crashes")])
+def test_worker_kills_or_replaces_it_and_goes_on(level, reason):
+    made = []
+
+    def make():
+        made.append(EngineProcess(Moody))
+        return made[-1]
+
+    worker = EngineWorker(make, Timing(), deadline_s=1.0)
+    worker.wait_ready()
+    for sequence in range(3):
+        worker.submit(Job(filled(level), sequence, 0))
+        answer = worker.wait()
+        assert answer is None or answer.inference is None
+        if worker.replacements:
+            break
+    assert made[0]._process.wait(5) < 0, reason
+    worker.wait_ready()
+    worker.submit(Job(filled(51), 9, 0))
+    assert worker.wait().inference.risk == pytest.approx(0.2)
+    worker.close()
+    assert made[-1]._process.wait(5) == 0
+
+
+def test_closing_does_not_wait_for_a_hanging_engine():
+    engines = []
+
+    def make():
+        engines.append(EngineProcess(Moody))
+        return engines[-1]
+
+    worker = EngineWorker(make, Timing(), deadline_s=0.5)
+    worker.wait_ready()
+    worker.submit(Job(filled(1), 0, 0))
+    began = time.monotonic()
+    worker.close()
+    assert time.monotonic() - began < 30  # the engine would sleep for a minute
+    assert engines[0]._process.wait(5) < 0
