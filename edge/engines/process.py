@@ -106,8 +106,9 @@ class EngineProcess:
         """See `FrameEngine.infer_staged`."""
         if self._staged is None:
             raise EngineError("no frame is staged")
-        inference, tensor = self._ask(self._staged)  # type: ignore[misc]
-        return inference, tensor
+        answer = self._ask(self._staged)
+        assert isinstance(answer, tuple)
+        return answer
 
     def kill(self) -> None:
         """End the process at once, whatever it does; a call that waits for it raises EngineError."""
