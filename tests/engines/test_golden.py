@@ -1,9 +1,10 @@
 """Golden frames hold risk and heat map to what the bundle says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edge.engines.base import Inference
 from edge.engines.golden import check_golden
 from edge.engines.onnx import reference_engine
 from edge.errors import InternalError
@@ -26,7 +27,8 @@ class Altered:
 
     def infer(self, tensor):
         found = self._engine.infer(tensor)
-        return Inference(*self._change(found.risk, found.heatmap))
+        risk, heatmap = self._change(found.risk, found.heatmap)
+        return replace(found, risk=risk, heatmap=heatmap)
 
     def close(self):
         pass
