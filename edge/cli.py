@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
     "config": Verb("edge.service.config_command", "check a configuration file, or print an example"),
     "devices": Verb("edge.sources.card.command", "list capture cards with formats, rates and signal"),
+    "doctor": Verb("edge.service.doctor", "find all that is missing on this cart, with its fix"),
     "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
     "advise": Verb("calibration.advise", "measure every precision here and name the best", "train"),
     "passport": Verb("calibration.passport", "write what an engineer files about an engine", "train"),

@@ -81,7 +81,7 @@ class Heartbeat:
         now_ns = time.monotonic_ns()
         if status != self._status:
             self._notifier.send(WATCHDOG=1, STATUS=status)
-            logger.info("%s%s", status, f": {estimate.reason}" if isinstance(estimate, NoEstimate) else "")
+            logger.info(status)  # each status is a kind of its own for the journal's rate limit
         elif now_ns - self._beaten_ns >= BEAT_NS:
             self._notifier.send(WATCHDOG=1)
         else:
