@@ -106,6 +106,7 @@ def cross_validate(args: argparse.Namespace, network: str, out: Path) -> list[Fo
     if args.folds < 2 or args.seeds < 1 or args.jobs < 1:
         found = f"--folds {args.folds} --seeds {args.seeds} --jobs {args.jobs}"
         raise UsageError(f"found {found}, expected 2, 1 and 1 or more")
+    Plan(network, Recipe(), 0, args.init).check()
     study = read_study(args.study)
     hashes = [image_hash(case.path) for case in study.cases]
     settings = CrossSettings(

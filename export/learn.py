@@ -14,7 +14,7 @@ from edge.contract.spec import OperatingPoint
 from export.classifier import Classifier, Opinions, fuse
 from export.examples import Division, Examples
 from export.fit import Epoch, Fit, Recipe, fit, predict
-from export.network import load_initial
+from export.network import NETWORKS, ResNet, load_initial
 from export.operating_points import choose_points
 from export.stages import Stages
 from export.team import ALONE, Team
@@ -36,6 +36,15 @@ class Plan:
     recipe: Recipe
     seed: int
     initial: Path | None
+
+    def check(self) -> None:
+        """Try the weight file, before anything is written.
+
+        Raises:
+            NoInputError, RefusedError, DataError: as `load_initial`.
+        """
+        if self.initial:
+            load_initial(ResNet(NETWORKS[self.network]), self.initial)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Burned-in text, calipers and colour: what a network may learn instead of the lesion.
 
 Looks for what speckle cannot be: several bright strokes of letter size on one line, bright crosses with thin
-arms, coloured pixels. Looked at on BUSI: 27 of 27 pictures said to have calipers had them; crosses with
-digits beside them, texts of one or two letters and dotted lines are often missed.
+arms, coloured pixels. On 160 pictures of BUSI drawn at random and looked at one by one: calipers found in 19
+of the 25 that have them (14 of 18 in the half that the constants were chosen on, 5 of 7 in the other), and in
+none of the other 135. Small crosses over bright tissue, texts of one or two letters, dotted lines are missed.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 from edge.contract.roi import Roi
 
 SIDE = 256  # pixels of the longer side that pictures are shrunk to; smaller ones stay as they are
-CROSS = 0.78  # correlation with a drawn cross
+CROSS = 0.78  # correlation with a drawn cross that tells by itself
 CROSS_CONTRAST = 110  # grey levels above the surroundings; letters need half of that
+PAIR = 0.66  # correlation that tells where two crosses have it: calipers come in pairs
+WHITE = 210  # grey level of a cross's centre
 LETTERS = 3  # strokes on one line that make a text
 COLOUR = 60  # difference between the largest and the smallest of red, green and blue
 COLOURED = 10  # pixels
@@ -60,18 +63,30 @@ def find_marks(image: NDArray[np.uint8]) -> Marks:
 
 
 def _crosses(image: Grey, stands_out: Grey) -> tuple[Roi, ...]:
-    found: list[Roi] = []
-    for drawn in (_draw_cross(size, upright) for size in (7, 9, 11, 13) for upright in (True, False)):
+    sure: list[Roi] = []
+    likely: list[Roi] = []
+    for size, upright in ((size, upright) for size in (7, 9, 11, 13) for upright in (True, False)):
+        drawn = _draw_cross(size, upright)
         side = drawn.shape[0]
         if min(image.shape) < side:
             continue
         likeness = cv2.matchTemplate(image.astype(np.float32), drawn, cv2.TM_CCOEFF_NORMED)
-        for y, x in zip(*np.nonzero(likeness > CROSS), strict=True):
-            centre = stands_out[y + side // 2, x + side // 2]
+        for y, x in zip(*np.nonzero(likeness > PAIR), strict=True):
+            centre = y + side // 2, x + side // 2
             box = Roi(int(x), int(y), side, side)
-            if centre > CROSS_CONTRAST and not any(_near(box, other) for other in found):
-                found.append(box)
-    return tuple(found)
+            if likeness[y, x] > CROSS and stands_out[centre] > CROSS_CONTRAST:
+                _add(sure, box)
+            if upright and stands_out[centre] > CROSS_CONTRAST and image[centre] > WHITE:
+                _add(likely, box)
+    if len(likely) > 1:
+        for box in likely:
+            _add(sure, box)
+    return tuple(sure)
+
+
+def _add(found: list[Roi], box: Roi) -> None:
+    if not any(_near(box, other) for other in found):
+        found.append(box)
 
 
 def _draw_cross(size: int, upright: bool) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge.errors import DataError
 from edge.study.cases import LABELS, PARTS, Case, Study
-from edge.study.images import read_image
+from edge.study.images import image_hash, read_image
 from edge.study.parts import EXCLUDED
 from export.duplicates import near_duplicates
 from export.examples import divide
@@ -68,10 +68,12 @@ def group_study(study: Study) -> Grouping:
     """By patient, or by near-duplicate group where no patients are known; pictures of a file stay together.
 
     Raises:
-        DataError: one file shows two patients.
+        DataError: equal files are of two patients, or a picture in them has two labels.
     """
     if study.patients_known:
-        return Grouping(_patients(study), (False,) * len(study.cases), ())
+        _check_copies(study)
+        groups = tuple(str(case.patient) for case in study.cases)
+        return Grouping(groups, (False,) * len(groups), ())
     images = [read_image(case.path, case.frame) for case in study.cases]
     with bar("comparing images", 2 * len(images)) as step:
         pairs = near_duplicates(images, step)
@@ -104,7 +106,8 @@ def split_study(study: Study, seed: int) -> Split:
     """
     found = group_study(study)
     notes = list(found.notes)
-    if all(case.part is not None for case in study.cases):
+    own = all(case.part is not None for case in study.cases)
+    if own:
         part_of = _own(study, found.groups, "part")
         notes.append("parts are the manifest's own")
     else:
@@ -119,10 +122,9 @@ def split_study(study: Study, seed: int) -> Split:
     for part in PARTS:
         for label in LABELS:
             if not any(p == part and c.label == label for p, c in zip(parts, study.cases, strict=True)):
-                raise DataError(
-                    f"the {part} part would have no {label} image: study '{study.root}' has too "
-                    f"few {'patients' if study.patients_known else 'independent images'} of that class"
-                )
+                few = "patients" if study.patients_known else "independent images"
+                why = "name one in the manifest's column 'part'" if own else f"too few {few} of that class"
+                raise DataError(f"the {part} part of study '{study.root}' has no {label} image: {why}")
     return Split(found.groups, parts, tuple(notes))
 
 
@@ -190,16 +192,23 @@ def _stratum(case: Case) -> tuple[str, str]:
     return case.label, case.site or ""
 
 
-def _patients(study: Study) -> tuple[str, ...]:
-    patient_of: dict[Path, str] = {}
+def _check_copies(study: Study) -> None:
+    patients: dict[str, Case] = {}
+    pictures: dict[tuple[str, int], Case] = {}
     for case in study.cases:
-        patient = str(case.patient)
-        if patient_of.setdefault(case.path, patient) != patient:
+        content = image_hash(case.path)
+        other = patients.setdefault(content, case)
+        if other.patient != case.patient:
             raise DataError(
-                f"'{case.path}' shows patient '{patient_of[case.path]}' and, in another frame, '{patient}'; "
-                "correct the manifest: frames of one file are of one patient"
+                f"'{other.path}' and '{case.path}' have the same content, but are of the patients "
+                f"'{other.patient}' and '{case.patient}'; correct the manifest"
             )
-    return tuple(str(case.patient) for case in study.cases)
+        other = pictures.setdefault((content, case.frame), case)
+        if other.label != case.label:
+            raise DataError(
+                f"'{other.path}' and '{case.path}' are the same picture, but labelled {other.label} and "
+                f"{case.label}; correct the manifest"
+            )
 
 
 def _same_file(study: Study) -> list[Pair]:

@@ -134,6 +134,8 @@ def _train(args: argparse.Namespace, team: Team) -> int:
         for note in (*study.notes, *split.notes):
             print(f"note: {note}", file=sys.stderr)
     settings = _settings(args, study_hash(hashes, study.cases))
+    plan = Plan(args.network, Recipe(epochs=args.epochs), args.seed, args.init)
+    plan.check()
     with stages.stage("reading images"), bar("reading images", len(study.cases), shown=team.first) as step:
         tensors = load_tensors(study.cases, settings.preprocessing, step)
     malignant = np.array([case.malignant for case in study.cases])
@@ -153,7 +155,7 @@ def _train(args: argparse.Namespace, team: Team) -> int:
             step(member * args.epochs + len(log), words)
 
         learned = learn(
-            Plan(args.network, Recipe(epochs=args.epochs), args.seed, args.init),
+            plan,
             Examples(tensors[chosen], malignant[chosen]),
             divisions,
             states=[args.out / state_name(member) for member in range(args.members)],

@@ -67,6 +67,37 @@ def test_a_manifest_that_parts_a_patient_is_refused(study):
         split_study(fixed, 0)
 
 
+def test_a_part_of_the_manifest_without_a_class_is_refused(study):
+    cases = [replace(c, part="test" if c.patient in ("p0", "p2") else "train") for c in study.cases]
+    cases = [replace(c, part="validation") if c.patient in ("p4", "p5") else c for c in cases]
+    with pytest.raises(DataError, match=r"test part .* has no malignant image: name one"):
+        split_study(replace(study, cases=tuple(cases)), 0)
+
+
+def test_copies_of_a_picture_under_two_patients_or_labels_are_refused(study, tmp_path):
+    first = study.cases[0]
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(first.path.read_bytes())
+    for change, message in (
+        ({"patient": "another"}, "of the patients 'p0' and 'another'"),
+        ({"label": "malignant"}, "labelled benign and malignant"),
+    ):
+        cases = (*study.cases, replace(first, path=copy, **change))
+        with pytest.raises(DataError, match=message):
+            split_study(replace(study, cases=cases), 0)
+
+
+def test_frames_of_one_file_stay_together_where_no_patients_are_named(study, monkeypatch):
+    monkeypatch.setattr("export.split.read_image", lambda path, frame: np.zeros((32, 32), np.uint8))
+    monkeypatch.setattr("export.split.near_duplicates", lambda images, step: [])
+    file = study.cases[0].path
+    cases = tuple(replace(c, patient=None) for c in study.cases)
+    cases += tuple(replace(cases[0], path=file, frame=number) for number in (1, 2))
+    split = split_study(replace(study, cases=cases), 0)
+    assert split.groups[0] == split.groups[-1] == split.groups[-2]
+    assert split.groups[0] != split.groups[1]
+
+
 def test_too_few_patients_for_three_parts_are_refused(study):
     few = tuple(c for c in study.cases if c.patient in ("p0", "p1", "p2"))
     with pytest.raises(DataError, match="too few patients"):

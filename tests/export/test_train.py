@@ -2,11 +2,14 @@
 
 import csv
 import json
+import pickle
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from edge import cli
-from edge.errors import CannotCreateError, DataError, NoInputError, UsageError
+from edge.errors import CannotCreateError, DataError, NoInputError, RefusedError, UsageError
 from edge.study.cases import PARTS
 from export.run_folder import read_run
 
@@ -69,6 +72,20 @@ def test_wrong_options_write_nothing(learnable, tmp_path, arguments, error):
     with pytest.raises(error):
         cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), *arguments])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_architecture_or_with_code_are_refused_and_nothing_written(learnable, tmp_path):
+    other = tmp_path / "other.safetensors"
+    save_file({"conv1.weight": torch.zeros(8, 1, 3, 3)}, other)
+    code = tmp_path / "code.pt"
+    code.write_bytes(pickle.dumps(print))
+    for file, error, message in ((other, DataError, "architecture"), (code, RefusedError, "code")):
+        arguments = ["train", str(learnable), "--out", str(tmp_path / "run"), "--init", str(file)]
+        with pytest.raises(error, match=message):
+            cli.run(arguments)
+        with pytest.raises(error, match=message):
+            cli.run(["crossval", *arguments[1:]])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_damaged_image_is_named_and_nothing_written(learnable, tmp_path):

@@ -11,6 +11,7 @@ from edge.study.images import image_hash
 from edge.study.parts import (
     SPLIT,
     Member,
+    by_hash,
     encode_members,
     held_out,
     pseudonym,
@@ -86,3 +87,10 @@ def test_a_bundle_without_a_split_is_named(tmp_path, study):
 
 def test_pseudonyms_differ_from_study_to_study():
     assert pseudonym("p1", "a" * 64) != pseudonym("p1", "b" * 64)
+
+
+def test_one_file_in_two_parts_is_refused():
+    members = [Member("a" * 64, "g1", "benign", "train"), Member("b" * 64, "g2", "benign", "test")]
+    assert set(by_hash(members)) == {"a" * 64, "b" * 64}
+    with pytest.raises(DataError, match="both train and test"):
+        by_hash([*members, Member("a" * 64, "g3", "benign", "test")])
