@@ -117,7 +117,9 @@ def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
         return
     with parts.timing.stage("prepare"):
         size = parts.preprocessing
-        prepared = worker.prepare(frame, size.crop(examination.region, frame.bounds), tensor)
+        crop = size.crop(examination.region, frame.bounds)
+        prepared = worker.prepare(frame, crop, tensor)
+    examination.aim(crop, (size.width, size.height))
     if prepared is not None:
         examination.ask(prepared)
     worker.submit(Job(prepared, frame.sequence, frame.captured_ns))
@@ -143,6 +145,7 @@ def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
         region=examination.region,
         choices=choices,
         findings=examination.findings(estimate, choices.point.threshold),
+        heat=examination.heat,
     )
 
 

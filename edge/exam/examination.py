@@ -12,6 +12,7 @@ from edge.engines.worker import Answer
 from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate, Shot, shot_of
 from edge.exam.findings import Findings
 from edge.exam.gates import NOT_ULTRASOUND, Gates
+from edge.exam.heat import HeatMap, heat_over
 from edge.exam.lesion import CONTRADICTION, Lesion, size_of
 from edge.exam.roi import FieldFinder
 from edge.exam.scale import read_scale
@@ -37,6 +38,8 @@ class Examination:
         self.region: Roi | None = None
         self.risks = 0
         self.failures = 0
+        self.heat: HeatMap | None = None  # of this scene
+        self._aimed: tuple[Roi, tuple[int, int]] | None = None
         self.lesion = Lesion()
         self.px_per_mm: float | None = None
         self._scaled: Roi | None = None  # the field beside which the scale was read
@@ -104,6 +107,10 @@ class Examination:
         elif self.signal.cut:
             self._forget("the scene has changed", frame.sequence)
 
+    def aim(self, crop: Roi, size: tuple[int, int]) -> None:
+        """The next answer is about `crop` of the frame looked at last, as a tensor of (width, height)."""
+        self._aimed = crop, size
+
     def ask(self, tensor: Tensor) -> None:
         """The network is asked about `tensor`, made from the frame that was looked at last.
 
@@ -126,6 +133,8 @@ class Examination:
             self._strange.append(answer.inference.ood > self._ood_threshold)
             if not self._strange[-1]:
                 self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self._asked)
+                if self._aimed is not None:
+                    self.heat = heat_over(answer.inference.heatmap, *self._aimed, answer.sequence)
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
@@ -163,6 +172,7 @@ class Examination:
     def _forget(self, reason: str, scene: int) -> None:
         """Drop the evidence, and every answer still to come about frames before `scene`."""
         self._scene = scene
+        self.heat = None
         self._strange.clear()
         self._evidence.reset(reason)
 

@@ -10,6 +10,7 @@ from edge.contract.roi import Roi
 from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.findings import NOTHING, Findings
+from edge.exam.heat import HeatMap
 from edge.exam.signal import State
 
 
@@ -40,6 +41,7 @@ class Reading:
         under: what the overlay has covered, so that `edge.blit.restored` gives the source's own picture.
         panel: where the overlay's panel is; None before it is drawn.
         findings: what is measured of the marked lesion.
+        heat: of the newest picture that was analysed in this scene; None before the first.
     """
 
     sequence: int
@@ -55,6 +57,7 @@ class Reading:
     under: tuple[Patch, ...] = field_(default=(), compare=False)
     panel: Roi | None = None
     findings: Findings = NOTHING
+    heat: HeatMap | None = field_(default=None, compare=False)
 
     @property
     def shown(self) -> RiskEstimate | NoEstimate:

@@ -19,9 +19,12 @@ from edge.blit import (
 )
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
+from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
-from edge.outputs.panel import Content, content_of, draw_panel, panel_sizes
+from edge.outputs.heat import Heat
+from edge.outputs.panel import Content, content_of, draw_panel, panel_sizes, require_font
 from edge.outputs.place import find_place
+from edge.outputs.trend import Trend
 
 REFRESH_NS = 150_000_000
 """Figures change at most this often, so that they can be read. A change of state is drawn at once."""
@@ -35,11 +38,18 @@ class Overlay:
     """Keeps the rendered panel until what it shows changes."""
 
     def __init__(self, identity: Identity):
-        """`identity` is drawn on every panel."""
+        """`identity` is drawn on every panel.
+
+        Raises:
+            UnavailableError: there is no font to draw with.
+        """
+        require_font()
         self._identity = identity
+        self._trend = Trend()
+        self._heat = Heat()
         self._content: Content | None = None
         self._rendered_ns = 0
-        self._placed_for: tuple[Roi, Roi | None, Encoding, tuple[int, int] | None] | None = None
+        self._placed_for: tuple[object, ...] | None = None
         self._place = Roi(0, 0, 2, 2)
         self._panel: Sprite | None = None
         self._line: Sprite | None = None
@@ -57,24 +67,41 @@ class Overlay:
         """
         encoding = encoding_of(frame)
         anatomy = reading.field or reading.region
-        wanted = (frame.bounds, anatomy, encoding, reading.choices.place)
+        choices = reading.choices
+        wanted = (frame.bounds, anatomy, encoding, choices.place, choices.features)
         if wanted != self._placed_for:
-            sizes = panel_sizes(frame.width, frame.height)
-            if reading.choices.place is None:
+            sizes = panel_sizes(frame.width, frame.height, features=choices.features)
+            if choices.place is None:
                 _, self._place = find_place(sizes, frame.bounds, anatomy, lit)
             else:
-                self._place = _moved(sizes[0], reading.choices.place, frame.bounds)
+                self._place = _moved(sizes[0], choices.place, frame.bounds)
             self._line = make_colour(CORNER, encoding)
             self._placed_for, self._panel = wanted, None
-        self._refresh(content_of(reading), reading.captured_ns, frame.height, encoding)
+        self._refresh(
+            content_of(reading, self._trend_of(reading)), reading.captured_ns, frame.height, encoding
+        )
         assert self._panel is not None
         assert self._line is not None
         strokes = [] if reading.region is None else corners(reading.region, frame.height)
-        under = tuple(lift(frame, area) for area in (*strokes, self._place))
+        lesion = reading.findings.lesion
+        if lesion is not None and lesion != reading.region:
+            strokes += outline(lesion, frame.height)
+        heat = reading.heat if choices.heatmap and isinstance(reading.shown, RiskEstimate) else None
+        tinted = [] if heat is None else [_even(heat.area)]
+        under = tuple(lift(frame, area) for area in (*tinted, *strokes, self._place))
+        if heat is not None:
+            self._heat.draw(frame, heat.activation, heat.sequence, tinted[0])
         for stroke in strokes:
             fill(frame, stroke, self._line)
         paste(frame, self._panel, self._place.x, self._place.y)
         return under
+
+    def _trend_of(self, reading: Reading) -> int:
+        shown = reading.shown
+        if isinstance(shown, RiskEstimate):
+            return self._trend.look(shown.captured_ns, shown.risk)
+        self._trend.forget()
+        return 0
 
     @property
     def place(self) -> Roi:
@@ -104,7 +131,24 @@ def _moved(size: tuple[int, int], place: tuple[int, int], bounds: Roi) -> Roi:
 
 def _meaning(content: Content) -> tuple[object, ...]:
     """All but the figures."""
-    return content.state, content.withheld, content.above, content.point
+    return content.state, content.withheld, content.above, content.point, content.flag
+
+
+def _even(area: Roi) -> Roi:
+    """Shrunk to even pixels."""
+    x, y = (area.x + 1) & ~1, (area.y + 1) & ~1
+    return Roi(x, y, max(2, (area.right & ~1) - x), max(2, (area.bottom & ~1) - y))
+
+
+def outline(box: Roi, height: int) -> list[Roi]:
+    """Four strokes on even pixels just inside `box`."""
+    thick = max(2, height // 720 * 2)
+    box = _even(box)
+    if min(box.width, box.height) <= 2 * thick:
+        return []
+    level = [Roi(box.x, y, box.width, thick) for y in (box.y, box.bottom - thick)]
+    tall = box.height - 2 * thick
+    return level + [Roi(x, box.y + thick, thick, tall) for x in (box.x, box.right - thick)]
 
 
 def corners(region: Roi, height: int) -> list[Roi]:

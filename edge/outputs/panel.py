@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,9 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from edge.blit import Colour
 from edge.contract.spec import OperatingPoint
-from edge.exam.evidence import RiskEstimate
+from edge.errors import UnavailableError
+from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
+from edge.outputs.words import feature_words, size_words
 
 # Okabe and Ito (2008): told apart with any colour vision; shape and words say the same again.
 BACKGROUND: Colour = (14, 18, 22)
@@ -26,55 +27,78 @@ ABOVE: Colour = (230, 159, 0)
 BELOW: Colour = (86, 180, 233)
 GOOD: Colour = (0, 190, 130)
 
-WIDTHS = (360, 320, 270, 190)
+WIDTHS = (400, 340, 290, 200)
 """Widths that the panel may have, in units of 1/1080 of the picture's height, the best first."""
 
-_HEIGHT = 400
+_HEIGHT = 522
+_FEATURES = 176  # further units for the features
 _BLEED = 4  # pixels that letters may reach beyond their advance
 _LEAST_LETTERS = 9.0  # pixels
-_LEAST_UNIT = 0.62  # below this the small print would be under 10 pixels high
+_LEAST_UNIT = 0.62  # below this the small print would be under 12 pixels high
+_TRENDS = {1: "rising", 0: "steady", -1: "falling"}
+HEAT_LEGEND = "heat map: orange speaks for malignancy"
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the panel shows, rounded as it is shown: two equal contents give the same picture."""
+    """What the panel shows, rounded as it is shown: two equal contents give the same picture.
+
+    Attributes:
+        withheld: why no risk is shown, or None; then the figures from `risk` to `age_ms` count.
+        risk, low, high: per cent.
+        trend: 1 rising, 0 steady, -1 falling.
+        size: of the lesion in words.
+        features: name and value of each, None where the operator has not asked for them.
+        flag: a warning or a legend of two lines at most.
+    """
 
     state: State
     withheld: str | None
-    risk: int  # per cent
+    risk: int
     low: int
     high: int
     n: int
     above: bool
+    trend: int
     age_ms: int
     rate: int
     point: OperatingPoint
+    size: str
+    features: tuple[tuple[str, str], ...] | None
+    flag: str | None
 
 
-def content_of(reading: Reading) -> Content:
+def content_of(reading: Reading, trend: int = 0) -> Content:
     """The figures of `reading` as the panel rounds them."""
-    estimate, point = reading.shown, reading.choices.point
-    rate = round(reading.rate)
-    if not isinstance(estimate, RiskEstimate):
-        return Content(reading.state, estimate.reason, 0, 0, 0, 0, False, 0, rate, point)
+    estimate, choices, findings = reading.shown, reading.choices, reading.findings
+    known = isinstance(estimate, RiskEstimate)
+    features = None
+    if choices.features:
+        features = () if findings.features is None else feature_words(findings.features)
+    flag = findings.contradiction if known else None  # it would give a concealed risk away
     return Content(
-        reading.state,
-        None,
-        round(100 * estimate.risk),
-        round(100 * estimate.low),
-        round(100 * estimate.high),
-        estimate.n,
-        estimate.risk >= point.threshold,
-        round(reading.age_ms or 0.0),
-        rate,
-        point,
+        state=reading.state,
+        withheld=estimate.reason if isinstance(estimate, NoEstimate) else None,
+        risk=round(100 * estimate.risk) if isinstance(estimate, RiskEstimate) else 0,
+        low=round(100 * estimate.low) if isinstance(estimate, RiskEstimate) else 0,
+        high=round(100 * estimate.high) if isinstance(estimate, RiskEstimate) else 0,
+        n=estimate.n if isinstance(estimate, RiskEstimate) else 0,
+        above=isinstance(estimate, RiskEstimate) and estimate.risk >= choices.point.threshold,
+        trend=trend if known else 0,
+        age_ms=round(reading.age_ms or 0.0) if known else 0,
+        rate=round(reading.rate),
+        point=choices.point,
+        size=size_words(findings),
+        features=features,
+        flag=flag or (HEAT_LEGEND if choices.heatmap and known else None),
     )
 
 
-def panel_sizes(width: int, height: int) -> list[tuple[int, int]]:
+def panel_sizes(width: int, height: int, *, features: bool = False) -> list[tuple[int, int]]:
     """Sizes in even pixels that the panel may have on a picture of `width` x `height`, the best first."""
     unit = _unit(height)
-    return [(min(int(w * unit), width) // 2 * 2, min(int(_HEIGHT * unit), height) // 2 * 2) for w in WIDTHS]
+    tall = int((_HEIGHT + _FEATURES * features) * unit)
+    return [(min(int(w * unit), width) // 2 * 2, min(tall, height) // 2 * 2) for w in WIDTHS]
 
 
 def draw_panel(content: Content, identity: Identity, size: tuple[int, int], height: int) -> NDArray[np.uint8]:
@@ -97,10 +121,22 @@ def draw_panel(content: Content, identity: Identity, size: tuple[int, int], heig
         _risk(pen, content)
     else:
         _withheld(pen, content.withheld)
-    pen.line(312, EDGE)
-    pen.text(322, 17, f"{identity.model}  ·  {identity.precision}", DIM)
-    pen.text(344, 17, f"bundle {identity.bundle}", DIM)
-    pen.text(368, 17, "RESEARCH USE ONLY", TEXT)
+    pen.text(332, 23, content.size, DIM if content.size.startswith("no ") else TEXT)
+    if content.flag is not None:
+        colour = DIM if content.flag == HEAT_LEGEND else ABOVE
+        for row, line in enumerate(pen.wrap(content.flag, 20)[:2]):
+            pen.text(364 + 24 * row, 20, line, colour)
+    top = 420.0
+    if content.features is not None:
+        pen.line(top, EDGE)
+        for row, (name, value) in enumerate(content.features or (("features", "no lesion"),)):
+            pen.text(top + 10 + 27 * row, 20, name, DIM)
+            pen.text(top + 10 + 27 * row, 20, value, TEXT, right=True)
+        top += _FEATURES
+    pen.line(top, EDGE)
+    pen.text(top + 10, 19, f"{identity.model}  ·  {identity.precision}", DIM)
+    pen.text(top + 34, 19, f"bundle {identity.bundle}", DIM)
+    pen.text(top + 60, 20, "RESEARCH USE ONLY", TEXT)
     return np.asarray(image)
 
 
@@ -132,9 +168,20 @@ class _Pen:
         self.image.paste(colour, (round(x) - _BLEED, round(top * self.unit) - _BLEED), mask)
 
     def wrap(self, text: str, size: float) -> list[str]:
-        """Lines of whole words that fit between the margins."""
-        columns = (self.right - self.left) / _font(size * self.unit).getlength("n")
-        return textwrap.wrap(text, max(8, int(columns)))
+        """Lines of whole words that fit between the margins; a longer word has a line of its own."""
+        font, lines = _font(size * self.unit), [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if lines[-1] and font.getlength(longer) > self.right - self.left:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
+
+    @property
+    def wide(self) -> bool:
+        """There is room for more than the figures."""
+        return self.right - self.left > 280 * self.unit
 
     def line(self, top: float, colour: Colour) -> None:
         """A horizontal rule between the margins."""
@@ -167,8 +214,21 @@ def _letters(text: str, size: float, room: float, bold: bool) -> tuple[Image.Ima
 @lru_cache(maxsize=64)
 def _font(size: float) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(max(_LEAST_LETTERS, round(size, 1)))
-    assert isinstance(font, ImageFont.FreeTypeFont)  # Pillow's wheels bring FreeType and the font
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise UnavailableError(
+            "the overlay's font is missing: this Pillow was built without FreeType. "
+            "Run: pip install --force-reinstall pillow"
+        )
     return font
+
+
+def require_font() -> None:
+    """Know before the first picture that there are letters to draw with.
+
+    Raises:
+        UnavailableError: there are none.
+    """
+    _font(20.0)
 
 
 def _unit(height: int) -> float:
@@ -178,33 +238,49 @@ def _unit(height: int) -> float:
 def _state(pen: _Pen, content: Content) -> None:
     """The state light with its word; a square where it is not live, so that the shape tells too."""
     unit = pen.unit
-    light = (pen.left, 20 * unit, pen.left + 20 * unit, 40 * unit)
+    light = (pen.left, 22 * unit, pen.left + 22 * unit, 44 * unit)
     if content.state in (State.LIVE, State.STILL):
         pen.draw.ellipse(light, fill=GOOD)
     else:
         pen.draw.rectangle(light, fill=ABOVE)
-    pen.text(18, 25, content.state.value.upper(), TEXT, indent=30, bold=True)
-    pen.text(23, 18, f"{content.rate} fps", DIM, right=True)
+    pen.text(16, 30, content.state.value.upper(), TEXT, indent=34, bold=True)
+    if content.state is State.LIVE:  # longer words need the room
+        pen.text(23, 20, f"{content.rate} fps", DIM, right=True)
 
 
 def _risk(pen: _Pen, content: Content) -> None:
     colour = ABOVE if content.above else BELOW
-    pen.text(58, 17, "RISK", DIM)
-    pen.text(58, 17, f"age {content.age_ms} ms", DIM, right=True)
-    pen.text(70, 92, f"{content.risk} %", TEXT, bold=True)
+    pen.text(60, 20, f"RISK, {_TRENDS[content.trend]}", DIM)
+    pen.text(60, 20, f"age {content.age_ms} ms", DIM, right=True)
+    pen.text(74, 98, f"{content.risk} %", TEXT, bold=True)
+    _arrow(pen, content.trend)
     _bar(pen, content, content.point.threshold, colour)
-    pen.text(210, 19, f"{content.low} to {content.high} %  ·  {content.n} frames", TEXT)
+    pen.text(226, 23, f"{content.low} to {content.high} %  ·  {content.n} frames", TEXT)
     unit = pen.unit
-    tip, base = (246, 264) if content.above else (264, 246)
+    tip, base = (266, 288) if content.above else (288, 266)
     triangle = [
         (pen.left, base * unit),
-        (pen.left + 20 * unit, base * unit),
-        (pen.left + 10 * unit, tip * unit),
+        (pen.left + 24 * unit, base * unit),
+        (pen.left + 12 * unit, tip * unit),
     ]
     pen.draw.polygon(triangle, fill=colour)
-    word = "above" if content.above else "below"
-    pen.text(242, 24, f"{word} threshold", colour, indent=30, bold=True)
-    pen.text(278, 17, f"{content.point.name}, {100 * content.point.threshold:.0f} %", DIM)
+    word = ("above" if content.above else "below") + (" threshold" if pen.wide else "")
+    pen.text(260, 29, word, colour, indent=36, bold=True)
+    pen.text(302, 20, f"{content.point.name}, {100 * content.point.threshold:.0f} %", DIM)
+
+
+def _arrow(pen: _Pen, trend: int) -> None:
+    """Up, level or down, at the right of the figure; the word above says the same."""
+    unit, right, middle = pen.unit, pen.right, 128 * pen.unit
+    left = right - 40 * unit
+    if not pen.wide:
+        return  # a narrow panel keeps its room for the figure
+    if trend == 0:
+        pen.draw.rectangle((left, middle - 4 * unit, right, middle + 4 * unit), fill=DIM)
+    else:
+        reach = 20 * unit * trend
+        points = [(left, middle + reach), (right, middle + reach), ((left + right) / 2, middle - reach)]
+        pen.draw.polygon(points, fill=TEXT)
 
 
 def _bar(pen: _Pen, content: Content, threshold: float, colour: Colour) -> None:
@@ -214,17 +290,17 @@ def _bar(pen: _Pen, content: Content, threshold: float, colour: Colour) -> None:
         return pen.left + fraction * (pen.right - pen.left)
 
     unit = pen.unit
-    pen.box(pen.left, 184, pen.right, 198, TRACK)
-    pen.box(at(content.low / 100), 184, max(at(content.high / 100), at(content.low / 100) + 2), 198, colour)
+    pen.box(pen.left, 197, pen.right, 213, TRACK)
+    pen.box(at(content.low / 100), 197, max(at(content.high / 100), at(content.low / 100) + 2), 213, colour)
     stroke = max(1.0, 2 * unit)
-    pen.box(at(content.risk / 100) - stroke, 181, at(content.risk / 100) + stroke, 201, TEXT)
+    pen.box(at(content.risk / 100) - stroke, 193, at(content.risk / 100) + stroke, 217, TEXT)
     x = at(threshold)
-    pen.draw.polygon([(x - 6 * unit, 174 * unit), (x + 6 * unit, 174 * unit), (x, 183 * unit)], fill=TEXT)
-    pen.box(x - stroke / 2, 182, x + stroke / 2, 200, TEXT)
+    pen.draw.polygon([(x - 7 * unit, 184 * unit), (x + 7 * unit, 184 * unit), (x, 195 * unit)], fill=TEXT)
+    pen.box(x - stroke / 2, 194, x + stroke / 2, 215, TEXT)
 
 
 def _withheld(pen: _Pen, reason: str) -> None:
-    pen.text(58, 17, "RISK", DIM)
-    pen.text(76, 60, "withheld", DIM)
-    for row, line in enumerate(pen.wrap(reason, 23)[:5]):
-        pen.text(158 + 28 * row, 23, line, TEXT)
+    pen.text(60, 20, "RISK", DIM)
+    pen.text(80, 64, "withheld", DIM)
+    for row, line in enumerate(pen.wrap(reason, 27)[:5]):
+        pen.text(166 + 32 * row, 27, line, TEXT)

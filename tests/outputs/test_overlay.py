@@ -6,11 +6,16 @@ import pytest
 from edge.blit import restored
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
+from edge.errors import UnavailableError
 from edge.exam.desk import Choices
 from edge.exam.evidence import NoEstimate, RiskEstimate
+from edge.exam.features import LesionFeatures
+from edge.exam.findings import NOTHING, Findings
+from edge.exam.heat import heat_over
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
 from edge.outputs import overlay as module
+from edge.outputs import panel
 from edge.outputs.overlay import REFRESH_NS, Overlay, corners
 from edge.outputs.panel import content_of, draw_panel, panel_sizes
 from edge.outputs.place import find_place
@@ -24,9 +29,21 @@ LIT = np.zeros((90, 160), np.uint8)
 
 
 def reading(
-    risk=0.71, *, at_ms=0, state=State.LIVE, reason=None, age_ms=30.0, field=FIELD, region=None, **choices
+    risk=0.71,
+    *,
+    at_ms=0,
+    state=State.LIVE,
+    reason=None,
+    age_ms=30.0,
+    field=FIELD,
+    region=None,
+    findings=None,
+    heat=None,
+    **choices,
 ):
-    estimate = NoEstimate(reason) if reason else RiskEstimate(risk, risk - 0.1, risk + 0.1, 48, 1, 0)
+    estimate = (
+        NoEstimate(reason) if reason else RiskEstimate(risk, risk - 0.1, risk + 0.1, 48, 1, at_ms * 1_000_000)
+    )
     return Reading(
         sequence=1,
         captured_ns=at_ms * 1_000_000,
@@ -38,6 +55,8 @@ def reading(
         field=field,
         region=region or field,
         choices=Choices(**{"roi": region, "point": POINT, **choices}),
+        findings=findings or NOTHING,
+        heat=heat,
     )
 
 
@@ -201,3 +220,73 @@ def test_panel_goes_where_the_operator_wants_it_and_stays_inside(place):
     overlay.draw(black(), reading(place=place), LIT)
     assert overlay.place.inside(Roi(0, 0, 640, 480))
     assert abs(overlay.place.x - min(place[0], 640 - overlay.place.width)) <= 1
+
+
+FEATURES = LesionFeatures(0.12, 0.08, 0.021, -0.05, 0.3, -1.9)
+FOUND = Findings(
+    lesion=Roi(260, 150, 80, 60), size_mm=(12.34, 8.1), features=FEATURES, contradiction="look twice"
+)
+
+
+def test_lesion_is_boxed_and_its_size_is_said():
+    frame = black()
+    Overlay(IDENTITY).draw(frame, reading(findings=FOUND), LIT)
+    assert frame.planes[0][150, 300] > 100
+    assert frame.planes[0][180, 300] == 16, "nothing is drawn inside"
+    assert content_of(reading(findings=FOUND)).size == "lesion 12.3 x 8.1 mm"
+
+
+def test_features_are_shown_when_asked_for_and_make_the_panel_taller():
+    assert content_of(reading(findings=FOUND)).features is None
+    shown = dict(content_of(reading(findings=FOUND, features=True)).features)
+    assert shown["behind"] == "shadow 5 %"
+    assert shown["shape"] == "irregular"
+    low, tall = Overlay(IDENTITY), Overlay(IDENTITY)
+    low.draw(black(), reading(findings=FOUND), LIT)
+    tall.draw(black(), reading(findings=FOUND, features=True), LIT)
+    assert tall.place.height > low.place.height
+
+
+def test_contradiction_is_flagged_but_gives_no_hidden_risk_away():
+    assert content_of(reading(findings=FOUND)).flag == "look twice"
+    assert content_of(reading(findings=FOUND, hidden=True)).flag is None
+
+
+def test_heat_map_tints_what_speaks_for_malignancy_when_asked_for():
+    activation = np.full((4, 4), 0.2, np.float32)
+    activation[:, 2:] = 0.95
+    heat = heat_over(activation, Roi(220, 100, 120, 120), (64, 64), 7)
+    frame, asked, unknown = black(), black(), black()
+    Overlay(IDENTITY).draw(frame, reading(heat=heat), LIT)
+    assert (frame.planes[1][50:110, 110:170] == 128).all(), "off by default"
+    under = Overlay(IDENTITY).draw(asked, reading(heat=heat, heatmap=True), LIT)
+    chroma = asked.planes[2][60:100, 110:170]
+    assert chroma[:, -5:].min() > 150
+    assert (chroma[:, :5] == 128).all()
+    assert np.array_equal(restored(asked, under).planes[2], black().planes[2])
+    Overlay(IDENTITY).draw(unknown, reading(heat=heat, heatmap=True, reason="stale"), LIT)
+    assert (unknown.planes[2][60:100, 110:170] == 128).all(), "gone with the risk"
+
+
+def test_heat_of_a_wide_region_is_cut_from_the_letterboxed_tensor():
+    activation = np.zeros((8, 8), np.float32)
+    activation[2:6] = 1.0  # a region twice as wide as high fills the middle half
+    assert heat_over(activation, Roi(0, 0, 200, 100), (64, 64), 1).activation.mean() > 0.9
+
+
+def test_trend_is_that_of_the_last_seconds():
+    overlay, seen = Overlay(IDENTITY), []
+    for at_ms in range(0, 6000, 100):
+        risk = 0.5 + min(0.3, at_ms / 10_000)
+        overlay.draw(black(), reading(risk, at_ms=at_ms), LIT)
+        seen.append(overlay._content.trend)
+    assert seen[0] == 0
+    assert seen[35] == 1
+    assert seen[-1] == 0
+
+
+def test_missing_font_is_named(monkeypatch):
+    panel._font.cache_clear()
+    monkeypatch.setattr(panel.ImageFont, "load_default", lambda size: object())
+    with pytest.raises(UnavailableError, match="Pillow"):
+        Overlay(IDENTITY)

@@ -1,0 +1,42 @@
+"""Findings in words: the panel and the page say the same."""
+
+from __future__ import annotations
+
+import math
+
+from edge.exam.features import REGULAR, LesionFeatures
+from edge.exam.findings import Findings
+
+_FEW = 0.02  # of the grey scale; less is neither brighter nor darker
+
+
+def size_words(findings: Findings) -> str:
+    """The lesion's size, in millimetres where the scale is known."""
+    if findings.lesion is None:
+        return "no lesion marked"
+    if findings.size_mm is None:
+        return f"lesion {findings.lesion.width} x {findings.lesion.height} px"
+    width, height = findings.size_mm
+    return f"lesion {width:.1f} x {height:.1f} mm"
+
+
+def feature_words(features: LesionFeatures) -> tuple[tuple[str, str], ...]:
+    """Name and value of each feature; percentages are of the full grey scale."""
+    share = round(100 * abs(features.echogenicity))
+    behind = round(100 * abs(features.posterior))
+    ratio = math.exp(abs(features.orientation) / 2)  # of variances, so the root is that of lengths
+    return (
+        ("shape", "regular" if features.irregularity < REGULAR else "irregular"),
+        ("orientation", f"{'taller' if features.orientation > 0 else 'wider'} {ratio:.1f} times"),
+        ("margin slope", f"{100 * features.margin:.1f} %"),
+        (
+            "echogenicity",
+            _signed(features.echogenicity, f"hypoechoic {share} %", f"hyperechoic {share} %", "isoechoic"),
+        ),
+        ("heterogeneity", f"{100 * features.heterogeneity:.0f} %"),
+        ("behind", _signed(features.posterior, f"enhancement {behind} %", f"shadow {behind} %", "as beside")),
+    )
+
+
+def _signed(value: float, above: str, below: str, neither: str) -> str:
+    return neither if abs(value) < _FEW else above if value > 0 else below
