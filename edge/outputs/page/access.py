@@ -38,6 +38,7 @@ WAYS: dict[tuple[str, str], Role] = {
     ("GET", "/stream.mjpg"): Role.VIEWER,
     ("GET", "/past"): Role.VIEWER,
     ("GET", "/past/{number:int}.jpg"): Role.VIEWER,
+    ("GET", "/best/{number:int}.jpg"): Role.VIEWER,
     ("GET", "/events"): Role.VIEWER,
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/snapshot.jpg"): Role.OPERATOR,

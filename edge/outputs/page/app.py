@@ -64,6 +64,7 @@ def build_app(hub: Hub, metrics: Metrics, serving: Serving, hosts: set[str]) -> 
         ("GET", "/stream.mjpg"): site.stream,
         ("GET", "/past"): site.past,
         ("GET", "/past/{number:int}.jpg"): site.past_picture,
+        ("GET", "/best/{number:int}.jpg"): site.best_picture,
         ("GET", "/events"): site.events,
         ("GET", "/metrics"): site.metrics,
         ("GET", "/snapshot.jpg"): site.snapshot,
@@ -179,6 +180,15 @@ class _Site:
         for past in self._hub.past:
             if past.number == request.path_params["number"]:
                 return _answer(past.jpeg, "image/jpeg")
+        return _plain("this picture is not kept any more", 404)
+
+    async def best_picture(self, request: Request) -> Response:
+        """One of the lesion's best pictures, by its frame's number."""
+        for best in self._hub.best:
+            if best.sequence == request.path_params["number"]:
+                data = BytesIO()
+                Image.fromarray(best.picture).save(data, "JPEG", quality=90)
+                return _answer(data.getvalue(), "image/jpeg")
         return _plain("this picture is not kept any more", 404)
 
     async def snapshot(self, request: Request) -> Response:

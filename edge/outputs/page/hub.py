@@ -18,11 +18,13 @@ from edge.blit import restored
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.desk import GRADES, Desk
+from edge.exam.findings import BestFrame
 from edge.exam.performance import Performance
 from edge.exam.reading import Identity, Reading
 from edge.mailbox import Mailbox
 from edge.outputs.log import Record, record_of
 from edge.outputs.planes import as_jpeg
+from edge.outputs.words import feature_words, size_words
 from edge.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -61,6 +63,13 @@ class Status(msgspec.Struct, frozen=True):
     second_reader: bool
     grade: str | None
     heatmap: bool
+    features_shown: bool
+    lesion: tuple[int, int, int, int] | None
+    marked: bool
+    size: str
+    features: tuple[tuple[str, str], ...]
+    contradiction: str | None
+    best: tuple[tuple[int, float | None, float], ...]  # sequence, risk, quality
     moved: bool
     prevalence: float | None
     ppv: float | None
@@ -118,6 +127,7 @@ class Hub:
         """
         self.status: Status | None = None
         self.desk = desk
+        self.best: tuple[BestFrame, ...] = ()
         self.presented_s = 0.0  # time.monotonic of the newest picture
         self._told_s = 0.0  # time.monotonic of the newest word from the loop
         self._identity = identity
@@ -173,6 +183,7 @@ class Hub:
         now_ns = time.monotonic_ns()
         self.status = self._status(frame, reading, now_ns)
         self.presented_s = self._told_s = now_ns / 1e9
+        self.best = reading.findings.best
         self._log_state(self.status.record)
         if self.viewers:
             self._frames.put((frame, reading, self.status))
@@ -209,7 +220,7 @@ class Hub:
             return self._pictures[view]
 
     def _status(self, frame: Frame, reading: Reading, now_ns: int) -> Status:
-        choices, keeping = reading.choices, self.desk.keeping
+        choices, keeping, findings = reading.choices, self.desk.keeping, reading.findings
         known = None if choices.prevalence is None else self._performance.get(choices.point.name)
         return Status(
             record=record_of(reading, reading.shown),
@@ -228,6 +239,16 @@ class Hub:
             second_reader=choices.second_reader,
             grade=choices.grade,
             heatmap=choices.heatmap,
+            features_shown=choices.features,
+            lesion=_box(findings.lesion),
+            marked=choices.lesion is not None,
+            size=size_words(findings),
+            features=() if findings.features is None else feature_words(findings.features),
+            contradiction=None if choices.concealed else findings.contradiction,
+            best=tuple(
+                (best.sequence, None if choices.concealed else round(best.risk, 4), round(best.quality, 3))
+                for best in findings.best
+            ),
             moved=choices.place is not None,
             prevalence=choices.prevalence,
             ppv=None if known is None else known.ppv(choices.prevalence or 0.0),

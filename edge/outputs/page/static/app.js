@@ -3,7 +3,7 @@ import { Graph } from "./graph.js";
 import { Live } from "./live.js";
 import { Region, lay } from "./region.js";
 
-const STALE_MS = 1000, LOGGED = 200;
+const STALE_MS = 1000, CHANGING_MS = 500, LOGGED = 200;
 const byId = (id) => document.getElementById(id);
 const canvas = byId("picture"), context = canvas.getContext("2d", { alpha: false });
 const latency = new Graph(byId("latency"), "Latency", "ms", "#56b4e9");
@@ -69,7 +69,14 @@ function hear(status) {
   press("record", status.recording);
   byId("record").disabled = !(now.hello && now.hello.operator) || status.recording_refused !== null;
   byId("whole").disabled = !(now.hello && now.hello.operator) || !status.chosen;
-  byId("reader").checked = status.second_reader;
+  byId("unmark").disabled = !(now.hello && now.hello.operator) || !status.marked;
+  settle("featured", status.features_shown);
+  settle("heat", status.heatmap);
+  text("size", status.size);
+  text("flag", now.hiding ? "" : status.contradiction || "");
+  list(status.features);
+  strip(status.best);
+  settle("reader", status.second_reader);
   byId("grading").hidden = !status.second_reader;
   byId("case").disabled = !(now.hello && now.hello.operator) || status.grade === null;
   for (const button of byId("grades").children) {
@@ -81,6 +88,36 @@ function hear(status) {
   settle("panel", status.moved ? "own" : "auto");
   if (!before || before.events !== status.events) log();
   cover();
+}
+
+function list(features) {
+  const rows = byId("features");
+  while (rows.children.length > features.length) rows.lastChild.remove();
+  features.forEach(([name, value], i) => {
+    let row = rows.children[i];
+    if (!row) {
+      row = document.createElement("div");
+      row.append(document.createElement("dt"), document.createElement("dd"));
+      rows.append(row);
+    }
+    if (row.firstChild.textContent !== name) row.firstChild.textContent = name;
+    if (row.lastChild.textContent !== value) row.lastChild.textContent = value;
+  });
+}
+
+// The best pictures of the lesion; each with the risk of that picture alone.
+function strip(best) {
+  const part = byId("best"), key = JSON.stringify(best);
+  if (part.dataset.key === key) return;
+  part.dataset.key = key;
+  part.replaceChildren(...best.map(([sequence, risk]) => {
+    const figure = document.createElement("figure"), picture = document.createElement("img"), words = document.createElement("figcaption");
+    picture.src = `/best/${sequence}.jpg`;
+    words.textContent = risk === null ? "–" : `${percent(risk)} %`;
+    picture.alt = `Picture ${sequence}, risk ${words.textContent}`;
+    figure.append(picture, words);
+    return figure;
+  }));
 }
 
 // What a picture is worth. `status` is that of the newest picture, also where an older one is shown.
@@ -124,9 +161,13 @@ function press(id, on) {
   if (byId(id).getAttribute("aria-pressed") !== String(on)) byId(id).setAttribute("aria-pressed", on);
 }
 
-// Shows the cart's value unless the operator is just changing it.
+// Shows the cart's value unless the operator is just changing it: what is on its way is older than that.
+const changed = {};
+addEventListener("change", (event) => { changed[event.target.id] = performance.now(); }, true);
 function settle(id, value) {
-  if (document.activeElement !== byId(id) && byId(id).value !== value) byId(id).value = value;
+  const part = byId(id), key = part.type === "checkbox" ? "checked" : "value";
+  if (performance.now() - (changed[id] || -CHANGING_MS) < CHANGING_MS) return;
+  if ((key === "checked" || document.activeElement !== part) && part[key] !== value) part[key] = value;
 }
 
 function complain(words) {
@@ -159,11 +200,20 @@ function hide() {
   cover();
 }
 
-const region = new Region(canvas, byId("box"), (rect) => live.order({ roi: rect }));
-function editRegion(on) {
-  region.edit(on, now.status && now.status.chosen ? now.status.region : null);
-  press("region", on);
+let drawn = "lesion"; // or "field": what the box stands for
+const region = new Region(canvas, byId("box"), (rect) => live.order(drawn === "lesion" ? { lesion: rect } : { roi: rect }));
+function editRegion(what) {
+  const { status } = now;
+  if (what) drawn = what;
+  const rect = what === "lesion" ? status.lesion : what === "field" ? status.region : null;
+  region.edit(what !== null, rect || (status.region && shrunk(status.region)));
+  byId("box").setAttribute("aria-label", `Box around the ${drawn}. Arrow keys move it, Shift and arrow keys change its size, Escape ends.`);
+  press("lesion", what === "lesion");
+  press("field", what === "field");
 }
+
+// The middle of a box, to begin a lesion's box with.
+const shrunk = ([x, y, width, height]) => [x + (width >> 2), y + (height >> 2), width >> 1, height >> 1];
 
 // The panel can be dragged where it disturbs least.
 let dragged = null;
@@ -294,8 +344,13 @@ async function enter(token) {
 
 byId("login").addEventListener("submit", (event) => { event.preventDefault(); enter(byId("token").value); });
 byId("enter").addEventListener("click", () => byId("login").showModal());
-byId("region").addEventListener("click", () => editRegion(!region.editing));
-byId("whole").addEventListener("click", () => { editRegion(false); live.order({ roi: null }); });
+for (const what of ["lesion", "field"]) {
+  byId(what).addEventListener("click", () => editRegion(region.editing && drawn === what ? null : what));
+}
+byId("unmark").addEventListener("click", () => { editRegion(null); live.order({ lesion: null }); });
+byId("whole").addEventListener("click", () => { editRegion(null); live.order({ roi: null }); });
+byId("featured").addEventListener("change", (event) => live.order({ features: event.target.checked }));
+byId("heat").addEventListener("change", (event) => live.order({ heatmap: event.target.checked }));
 byId("view").addEventListener("change", (event) => live.look(event.target.value));
 byId("point").addEventListener("change", (event) => live.order({ point: event.target.value }));
 byId("prevalence").addEventListener("change", (event) =>
@@ -312,7 +367,7 @@ byId("mark").addEventListener("click", () => live.order({ mark: `mark at ${new D
 
 const KEYS = { h: "hide", f: "freeze", s: "snapshot", r: "record", m: "mark" };
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && region.editing) { editRegion(false); byId("region").focus(); }
+  if (event.key === "Escape" && region.editing) { editRegion(null); byId(drawn).focus(); }
   if (event.ctrlKey || event.metaKey || event.altKey || !byId("keys").checked) return;
   if (["INPUT", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox") return;
   const button = byId(KEYS[event.key.toLowerCase()] || "");
