@@ -21,6 +21,12 @@ _CLEAR_LOOKS = 3  # good looks before a gate opens again, so that it does not fl
 _ROWS = 32
 _LIT = 8  # grey levels above black
 _NEUTRAL = 14  # chroma levels beside grey
+_SAMPLES = 256  # across the field, so that neither the screen's pixels nor the zoom count
+_RUN = 12  # samples
+_GROUND = 28  # grey levels above black: screens beside a sector are darker, menus are not
+_STAYS = 2  # looks after the first: what stays so long while the picture moves is drawn
+_WHOLLY = 0.96  # of a column: one row in 32 may be lit
+_DARK, _GLARING, _BLURRED = 50.0, 150.0, 0.31  # see `bright`, `middle`, `sharp`
 _WHITE, _RAISED = 200, 90  # grey levels of drawn marks, and how far they stand out from what is around
 
 
@@ -33,6 +39,10 @@ class Gate(Enum):
     DUAL = "two pictures side by side"
     COLOUR = "colour over the tissue: Doppler or elastography"
     MARKS = "caliper or text over the tissue"
+    MENU = "menu over the tissue"
+    DARK = "poor quality: far too dark"
+    BRIGHT = "poor quality: far too bright"
+    BLURRED = "poor quality: blurred"
 
 
 NOT_ULTRASOUND = (Gate.BLACK, Gate.FLAT)
@@ -48,7 +58,11 @@ class Features:
         flat: of neighbours in a row that are both lit, exactly equal.
         colour: of the chroma samples, not grey.
         gap: of the field's width, the longest run of wholly black columns away from its sides.
-        marks: thin, bright pixels that stay where they are between two looks, per row of the field.
+        marks: thin, bright pixels that stay where they are for three looks, per row of the field.
+        silent: of the columns, black from a quarter of the depth on: no contact there.
+        plain: of the samples, in long runs of one grey: a menu's ground.
+        bright, middle: grey level that nine in ten samples stay below, and half of the lit ones.
+        sharp: difference of neighbours over that of samples four further, the field being 256 samples wide.
     """
 
     lit: float
@@ -57,6 +71,11 @@ class Features:
     colour: float
     gap: float
     marks: float
+    silent: float
+    plain: float
+    bright: float
+    middle: float
+    sharp: float
 
 
 class Gates:
@@ -68,7 +87,7 @@ class Gates:
         self.quality = 1.0  # of the picture, 0 to 1
         self._looked_ns: int | None = None
         self._good = 0
-        self._thin: NDArray[np.bool_] | None = None
+        self._ages: NDArray[np.uint8] | None = None  # looks that each thin, bright pixel has stayed for
 
     def look(self, frame: Frame, field: Roi, now_ns: int, fresh: bool) -> Gate | None:
         """The gate that is closed as of this frame, or None. Most calls only repeat the last verdict.
@@ -83,8 +102,11 @@ class Gates:
             return self.closed
         self._looked_ns = now_ns
         thin = thin_bright(frame, field)
-        features = measure(frame, field, thin, self._thin if fresh else None)
-        self._thin = thin
+        if self._ages is None or self._ages.shape != thin.shape or not fresh:
+            self._ages = np.zeros(thin.shape, np.uint8)
+        self._ages = np.where(thin, np.minimum(self._ages, _STAYS) + 1, 0).astype(np.uint8)
+        features = measure(frame, field, self._ages > _STAYS)
+        self.quality = quality(features)
         found = judge(features)
         self._good = 0 if found is not None else self._good + 1
         if found is not None or self._good >= _CLEAR_LOOKS:
@@ -98,34 +120,66 @@ def judge(features: Features) -> Gate | None:
         return Gate.BLACK
     if features.flat > 0.6:
         return Gate.FLAT
-    if features.deep < 0.02:
+    if features.deep < 0.02 or features.silent > 0.30:
         return Gate.AIR
-    if features.gap > 0.03:
+    if features.gap > 0.008:
         return Gate.DUAL
     if 0.003 < features.colour < 0.95:  # a tinted picture is coloured everywhere and is B-mode all the same
         return Gate.COLOUR
-    if features.marks > 0.10:
+    if features.middle > _GLARING:
+        return Gate.BRIGHT
+    if features.sharp < _BLURRED:  # before the menu: a blurred picture is plain in places too
+        return Gate.BLURRED
+    if features.plain > 0.05:
+        return Gate.MENU
+    if features.marks > 0.05:
         return Gate.MARKS
-    return None
+    return Gate.DARK if features.bright < _DARK else None
 
 
-def measure(frame: Frame, field: Roi, thin: NDArray[np.bool_], before: NDArray[np.bool_] | None) -> Features:
-    """The figures of one frame; `thin` and `before` are `thin_bright` of this look and the last one."""
+def quality(features: Features) -> float:
+    """0 to 1: how far exposure and sharpness are from where their gates close; 0.1 at least."""
+    exposed = min((features.bright - _DARK) / 40, (_GLARING - features.middle) / 40)
+    return max(0.1, min(1.0, exposed, (features.sharp - _BLURRED) / 0.08))
+
+
+def measure(frame: Frame, field: Roi, staying: NDArray[np.bool_]) -> Features:
+    """The figures of one frame; `staying` are the thin, bright pixels that have stayed for some looks."""
     step = max(1, field.height // _ROWS)
     rows = np.ascontiguousarray(frame.luma(field)[::step])
-    dark = _LIT if frame.full_range else 16 + _LIT
+    black = 0 if frame.full_range else 16
+    dark = black + _LIT
     lit = rows > dark
     pairs = lit[:, 1:] & lit[:, :-1]
     equal = pairs & (rows[:, 1:] == rows[:, :-1])
-    staying = thin & before if before is not None and before.shape == thin.shape else np.zeros(1, bool)
+    narrow = cv2.resize(rows, (_SAMPLES, len(rows)), interpolation=cv2.INTER_AREA).astype(np.int16) - black
+    tissue = narrow > _LIT
     return Features(
         lit=float(lit.mean()),
         deep=float(lit[len(lit) // 3 :].mean()),
         flat=float(equal.sum() / max(1, pairs.sum())),
         colour=_coloured(frame, field),
-        gap=_longest_run(rows.max(0) <= dark) / field.width,
+        gap=_longest_run((rows <= dark).mean(0) > _WHOLLY) / field.width,
         marks=float(staying.sum() / field.height),
+        silent=float((np.percentile(narrow[len(narrow) // 4 :], 90, axis=0) < 2 * _LIT).mean()),
+        plain=_plain(narrow),
+        bright=float(np.percentile(narrow, 90)),
+        middle=float(np.median(narrow[tissue])) if tissue.any() else 0.0,
+        sharp=_sharp(narrow, tissue),
     )
+
+
+def _plain(narrow: NDArray[np.int16]) -> float:
+    """Share of the samples that lie in runs of `_RUN` of one grey level, lighter than a screen."""
+    same = (np.abs(np.diff(narrow, axis=1)) <= 1) & (narrow[:, 1:] > _GROUND)
+    return float(cv2.erode(same.view(np.uint8), np.ones((1, _RUN), np.uint8)).mean())
+
+
+def _sharp(narrow: NDArray[np.int16], tissue: NDArray[np.bool_]) -> float:
+    """Mean difference of neighbours over that of samples four further; 1 where nothing is lit."""
+    both = tissue[:, 4:] & tissue[:, :-4]
+    far = np.abs(narrow[:, 4:] - narrow[:, :-4])[both].sum()
+    return float(np.abs(narrow[:, 1:-3] - narrow[:, :-4])[both].sum() / far) if far else 1.0
 
 
 def thin_bright(frame: Frame, field: Roi) -> NDArray[np.bool_]:

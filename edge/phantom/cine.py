@@ -22,7 +22,10 @@ MOTIONS = ("sweep", "still")
 
 @dataclass(frozen=True, slots=True)
 class CineOptions:
-    """What to show: patient, frame size in pixels, screen, probe, motion, distinct slices (2 or more)."""
+    """What to show: patient, frame size in pixels, screen, probe, motion, distinct slices (2 or more).
+
+    `mode` is one of `edge.phantom.modes.MODES`, or "plain"; the live source draws it.
+    """
 
     seed: int
     label: str
@@ -32,6 +35,7 @@ class CineOptions:
     geometry: str
     motion: str
     slices: int
+    mode: str = "plain"
 
 
 @dataclass(frozen=True, slots=True)

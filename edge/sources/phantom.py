@@ -13,6 +13,7 @@ from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.errors import UsageError
 from edge.phantom.chrome import LAYOUTS
 from edge.phantom.cine import MOTIONS, CineOptions, make_cine
+from edge.phantom.modes import MODES, Scene, show
 from edge.sources.base import Pace, SourceEnded, SourceInfo
 
 SCHEME = "phantom:"
@@ -23,6 +24,7 @@ _CHOICES = {
     "geometry": ("linear", "sector"),
     "layout": tuple(LAYOUTS),
     "motion": MOTIONS,
+    "mode": ("plain", *MODES),
 }
 _TO_LIMITED = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)  # ITU-R BT.709, section 3.5
 
@@ -68,11 +70,13 @@ class PhantomSource:
         """
         options, fps = parse_options(text)
         cine = make_cine(options, progress)
-        self._cine = replace(
+        self.cine = replace(
             cine,
             screen=_TO_LIMITED[cine.screen],
             slices=tuple(_TO_LIMITED[luma] for luma in cine.slices),
         )
+        self._mode = options.mode
+        self._lesion = next((box for box in cine.lesions[len(cine.lesions) // 2 :] if box), cine.field)
         self._info = SourceInfo(SCHEME + options.label, options.width, options.height, float(fps))
         self._pace = pace
         self._closed = threading.Event()
@@ -96,11 +100,18 @@ class PhantomSource:
             captured_ns = time.monotonic_ns()
         if self._closed.is_set():
             raise SourceEnded
-        luma = self._cine.frame(sequence)
+        luma = self.cine.frame(sequence)
         blue, red = (np.full((luma.shape[0] // 2, luma.shape[1] // 2), 128, np.uint8) for _ in range(2))
-        return Frame(
+        frame = Frame(
             (luma, blue, red), PixelFormat.I420, sequence, captured_ns, full_range=False, matrix=Matrix.BT709
         )
+        if self._mode != "plain":
+            show(frame, self._mode, self.scene(sequence))
+        return frame
+
+    def scene(self, sequence: int) -> Scene:
+        """What is where: the field, and the lesion as the middle of the sweep cuts it."""
+        return Scene(self.cine.field, self._lesion, sequence)
 
     def close(self) -> None:
         """End a waiting `read`."""

@@ -5,7 +5,8 @@ import pytest
 
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
-from edge.exam.gates import Features, Gate, Gates, judge, measure, thin_bright
+from edge.exam.gates import Gate, Gates, judge, measure, quality
+from edge.phantom.modes import MODES, Scene, show
 from edge.sources.faults import DRAWN
 from tests.clips import i420, tissue
 
@@ -92,12 +93,54 @@ def test_depth_marks_at_the_fields_edge_are_no_text():
     assert play(frames)[-1] is None
 
 
+def features_of(frame):
+    return measure(frame, FIELD, np.zeros((1, 1), bool))
+
+
 def test_tinted_picture_is_no_doppler():
     frame = i420(tissue(0, 480, 640, (160, 60, 320, 360)))
     frame.planes[1][:] = 100
-    assert judge(measure(frame, FIELD, thin_bright(frame, FIELD), None)) is None
+    assert judge(features_of(frame)) is None
 
 
 def test_shadow_from_the_skin_down_is_no_gap_unless_it_is_wholly_black():
-    features = Features(lit=0.7, deep=0.6, flat=0.1, colour=0.0, gap=0.02, marks=0.0)
-    assert judge(features) is None
+    picture = tissue(0, 480, 640, (160, 60, 320, 360))
+    picture[90:420, 300:330] = 16
+    assert judge(features_of(i420(picture))) is None
+    picture[60:420, 300:330] = 16
+    assert judge(features_of(i420(picture))) is Gate.DUAL
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_of_a_scanner_closes_a_gate(mode):
+    expected = {
+        "doppler": Gate.COLOUR,
+        "power": Gate.COLOUR,
+        "elastography": Gate.COLOUR,
+        "menu": Gate.MENU,
+        "dual": Gate.DUAL,
+        "air": Gate.AIR,
+        "half-air": Gate.AIR,
+        "glaring": Gate.BRIGHT,
+        "blurred": Gate.BLURRED,
+    }
+    frames = [i420(tissue(i, 480, 640, (160, 60, 320, 360))) for i in range(12)]
+    for number, frame in enumerate(frames):
+        show(frame, mode, Scene(FIELD, Roi(250, 180, 120, 90), number))
+    said = play(frames)[-1]
+    assert said is expected.get(mode, said)
+    assert said is not None
+
+
+def test_quality_falls_before_the_gate_closes():
+    good, dimmed = (i420(tissue(0, 480, 640, (160, 60, 320, 360))) for _ in range(2))
+    luma = dimmed.planes[0]
+    luma[:] = np.clip((luma.astype(int) - 16) * 0.6 + 16, 16, 235).astype(np.uint8)
+    assert 0.1 < quality(features_of(dimmed)) < quality(features_of(good))
+    assert judge(features_of(dimmed)) is None
+
+
+def test_screen_beside_a_sector_is_no_menu():
+    picture = tissue(0, 480, 640, (160, 60, 320, 360))
+    picture[60:420, 160:230] = 28
+    assert judge(features_of(i420(picture))) is None

@@ -20,7 +20,7 @@ def test_faults_are_found_and_good_pictures_are_not(clip, capsys):
     assert figures["good"]["withheld"] == 0
     assert figures["good"]["pictures"] > 100
     for name, found in figures.items():
-        if name != "good":
+        if name not in ("good", "look_cpu_ms", "cut off"):
             assert found["withheld"] == found["pictures"] > 5, name
             assert found["withheld_after_ms"] <= 1000
             assert found["live_after_ms"] <= 2000
