@@ -1,8 +1,8 @@
 """What a scanner shows besides a plain B-mode picture.
 
 Doppler, elastography, calipers, menus, dual view, and what a probe without contact or a wrong setting
-makes of the picture. Drawn as the machines draw them, not as a gate would like them: thin, half transparent, in the
-scanner's own colours.
+makes of the picture. Drawn as the machines draw them, not as a gate would like them: thin, half transparent,
+in the scanner's own colours.
 """
 
 from __future__ import annotations
