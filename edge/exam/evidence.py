@@ -22,7 +22,7 @@ LEVEL = 0.90
 """Nominal coverage of the interval."""
 
 _Z = 1.645  # two-sided, for LEVEL
-_NEW = 0.10  # 1 - correlation of two thumbnails at which a look is new; fitted with the prior on 145 sweeps
+_NEW = 0.08  # 1 - correlation of two thumbnails at which a look is new; fitted with the prior on 150 sweeps
 _PRIOR_DEVIATION = 0.7  # logit, of single frames about their sweep's mean, until the sweep tells
 _PRIOR_LOOKS = 2.0  # that this prior counts for
 _MEMORY = 20.0  # looks after which a frame counts for 1/e: whoever scans on leaves the lesion

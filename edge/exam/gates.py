@@ -25,9 +25,10 @@ _SAMPLES = 256  # across the field, so that neither the screen's pixels nor the 
 _RUN = 12  # samples
 _GROUND = 28  # grey levels above black: screens beside a sector are darker, menus are not
 _STAYS = 2  # looks after the first: what stays so long while the picture moves is drawn
-_WHOLLY = 0.96  # of a column: one row in 32 may be lit
+_STEADY = 4  # grey levels; what is drawn does not change, but for the encoder's noise
+_WHOLLY = 0.9  # of a column: skin or the field's border may be lit
 _DARK, _GLARING, _BLURRED = 50.0, 150.0, 0.31  # see `bright`, `middle`, `sharp`
-_WHITE, _RAISED = 200, 90  # grey levels of drawn marks, and how far they stand out from what is around
+_WHITE, _RAISED = 185, 80  # grey levels of drawn marks, and how far they stand out from what is around
 
 
 class Gate(Enum):
@@ -87,7 +88,8 @@ class Gates:
         self.quality = 1.0  # of the picture, 0 to 1
         self._looked_ns: int | None = None
         self._good = 0
-        self._ages: NDArray[np.uint8] | None = None  # looks that each thin, bright pixel has stayed for
+        self._ages = np.zeros((1, 1), np.uint8)  # looks that each thin, bright pixel has stayed for
+        self._before: Plane | None = None
 
     def look(self, frame: Frame, field: Roi, now_ns: int, fresh: bool) -> Gate | None:
         """The gate that is closed as of this frame, or None. Most calls only repeat the last verdict.
@@ -101,10 +103,7 @@ class Gates:
         if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < LOOK_EVERY_NS:
             return self.closed
         self._looked_ns = now_ns
-        thin = thin_bright(frame, field)
-        if self._ages is None or self._ages.shape != thin.shape or not fresh:
-            self._ages = np.zeros(thin.shape, np.uint8)
-        self._ages = np.where(thin, np.minimum(self._ages, _STAYS) + 1, 0).astype(np.uint8)
+        self._age(frame, field, fresh)
         features = measure(frame, field, self._ages > _STAYS)
         self.quality = quality(features)
         found = judge(features)
@@ -112,6 +111,16 @@ class Gates:
         if found is not None or self._good >= _CLEAR_LOOKS:
             self.closed = found
         return self.closed
+
+    def _age(self, frame: Frame, field: Roi, fresh: bool) -> None:
+        """Count for how many looks each thin, bright pixel has stayed, its grey level too: fascia flickers."""
+        thin, luma = thin_bright(frame, field), frame.luma(inner_of(field))
+        before, ages = self._before, self._ages
+        if before is None or before.shape != thin.shape or not fresh:
+            before, ages = luma, np.zeros(thin.shape, np.uint8)
+        same = cv2.absdiff(luma, before) <= _STEADY
+        self._ages = np.where(thin, np.where(same, np.minimum(ages, _STAYS) + 1, 1), 0).astype(np.uint8)
+        self._before = luma.copy()
 
 
 def judge(features: Features) -> Gate | None:
@@ -132,7 +141,7 @@ def judge(features: Features) -> Gate | None:
         return Gate.BLURRED
     if features.plain > 0.05:
         return Gate.MENU
-    if features.marks > 0.05:
+    if features.marks > 0.04:
         return Gate.MARKS
     return Gate.DARK if features.bright < _DARK else None
 
@@ -182,14 +191,15 @@ def _sharp(narrow: NDArray[np.int16], tissue: NDArray[np.bool_]) -> float:
     return float(np.abs(narrow[:, 1:-3] - narrow[:, :-4])[both].sum() / far) if far else 1.0
 
 
-def thin_bright(frame: Frame, field: Roi) -> NDArray[np.bool_]:
-    """Pixels nearly white and thinner than a 120th of the picture's height, a tenth in from the field's edge.
-
-    The margin is left out because scanners put depth marks there.
-    """
+def inner_of(field: Roi) -> Roi:
+    """The field without a tenth on each side, where scanners put depth marks."""
     across, down = field.width // 10, field.height // 10
-    inner = Roi(field.x + across, field.y + down, field.width - 2 * across, field.height - 2 * down)
-    luma = frame.luma(inner)
+    return Roi(field.x + across, field.y + down, field.width - 2 * across, field.height - 2 * down)
+
+
+def thin_bright(frame: Frame, field: Roi) -> NDArray[np.bool_]:
+    """Pixels nearly white and thinner than a 120th of the picture's height, of `inner_of` the field."""
+    luma = frame.luma(inner_of(field))
     thin = np.asarray(luma > _WHITE)
     x, y, width, height = cv2.boundingRect(thin.view(np.uint8))
     if width:  # the costly step only where something is white at all

@@ -105,7 +105,7 @@ def test_tinted_picture_is_no_doppler():
 
 def test_shadow_from_the_skin_down_is_no_gap_unless_it_is_wholly_black():
     picture = tissue(0, 480, 640, (160, 60, 320, 360))
-    picture[90:420, 300:330] = 16
+    picture[130:420, 300:330] = 16
     assert judge(features_of(i420(picture))) is None
     picture[60:420, 300:330] = 16
     assert judge(features_of(i420(picture))) is Gate.DUAL
