@@ -113,7 +113,7 @@ class Gates:
         return self.closed
 
     def _age(self, frame: Frame, field: Roi, fresh: bool) -> None:
-        """Count for how many looks each thin, bright pixel has stayed, its grey level too: fascia flickers."""
+        """Count for how many looks each thin, bright pixel has stayed at its grey level: fascia flickers."""
         thin, luma = thin_bright(frame, field), frame.luma(inner_of(field))
         before, ages = self._before, self._ages
         if before is None or before.shape != thin.shape or not fresh:
