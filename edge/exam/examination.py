@@ -100,7 +100,7 @@ class Examination:
             # Freeze, move the probe, go on: what was seen before says nothing of what is seen now.
             self._forget("the picture has just come back", frame.sequence)
         before = self._gates.closed
-        region = field or self.region
+        region = field or chosen  # never a lesion's own box: what a gate measures is true of fields
         closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else None
         if closed is not None and before is None:
             self._forget(closed.value, frame.sequence + 1)

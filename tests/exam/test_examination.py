@@ -138,8 +138,9 @@ def test_what_was_seen_before_a_freeze_says_nothing_of_what_comes_after(examinat
 
 def held_still(sequence):
     """The same tissue with some noise: a lesion in it can be followed."""
-    noise = np.random.default_rng(sequence).integers(-9, 10, (240, 320))
-    return np.clip(tissue(0, 240, 320) + noise, 16, 235).astype(np.uint8)
+    still = tissue(0, 240, 320)
+    noise = np.random.default_rng(sequence).integers(-9, 10, (240, 320)) * (still > 16)
+    return np.clip(still + noise, 16, 235).astype(np.uint8)
 
 
 def test_lesion_that_is_lost_by_a_cut_has_to_be_marked_again():
