@@ -161,7 +161,12 @@ def measure(frame: Frame, field: Roi, staying: NDArray[np.bool_]) -> Features:
     lit = rows > dark
     pairs = lit[:, 1:] & lit[:, :-1]
     equal = pairs & (rows[:, 1:] == rows[:, :-1])
-    narrow = cv2.resize(rows, (min(_SAMPLES, field.width), len(rows)), interpolation=cv2.INTER_AREA).astype(np.int16) - black
+    narrow = (
+        cv2.resize(rows, (min(_SAMPLES, field.width), len(rows)), interpolation=cv2.INTER_AREA).astype(
+            np.int16
+        )
+        - black
+    )
     tissue = narrow > _LIT
     return Features(
         lit=float(lit.mean()),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -40,11 +43,20 @@ def record_of(reading: Reading, estimate: RiskEstimate | NoEstimate) -> Record:
     )
 
 
+_CLOSING_S = 2.0
+
+QUEUE = 256
+"""Lines that wait for the disk at most, some eight seconds; further ones are dropped and counted."""
+
+
 class SessionLog:
-    """Appends to one file; a line is handed to the system when it is written, so a crash loses none."""
+    """Appends to one file in a thread of its own: a disk that stalls or fails holds up no picture.
+
+    A line is handed to the system as it is written, so that a crash loses no more than what waits.
+    """
 
     def __init__(self, path: Path):
-        """Create the file.
+        """Create the file and start the thread.
 
         Raises:
             CannotCreateError: it cannot be written.
@@ -54,22 +66,39 @@ class SessionLog:
         except OSError as error:
             raise CannotCreateError(f"cannot write the log '{path}': {error.strerror}") from error
         self._encoder = msgspec.json.Encoder()
+        self._lines: queue.Queue[Record | None] = queue.Queue(QUEUE)
         self.failure: str | None = None
+        self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
 
     def present(self, frame: Frame, reading: Reading) -> None:  # noqa: ARG002 - see Output
         """One line. After a failed write, for instance on a full disk, nothing more is written."""
         if self.failure is not None:
             return
-        line = self._encoder.encode(record_of(reading, reading.estimate)) + b"\n"
         try:
-            if self._file.write(line) != len(line):
-                self.failure = "the log has stopped: no space left on device"
-        except OSError as error:
-            self.failure = f"the log has stopped: {error.strerror}"
+            self._lines.put_nowait(record_of(reading, reading.estimate))
+        except queue.Full:
+            self.dropped += 1
 
     def note(self, reading: Reading) -> None:
         """The log has a line for each picture and none between them."""
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Write what waits, for two seconds at most, and close the file."""
+        with suppress(queue.Full):
+            self._lines.put(None, timeout=_CLOSING_S)
+        self._thread.join(timeout=_CLOSING_S)
+        if not self._thread.is_alive():  # else the system call that hangs still needs the descriptor
+            self._file.close()
+
+    def _run(self) -> None:
+        while (record := self._lines.get()) is not None:
+            if self.failure is not None:
+                continue
+            line = self._encoder.encode(record) + b"\n"
+            try:
+                if self._file.write(line) != len(line):
+                    self.failure = "the log has stopped: no space left on device"
+            except OSError as error:
+                self.failure = f"the log has stopped: {error.strerror}"

@@ -1,12 +1,14 @@
 """The log has one object a presented frame, with a risk or a reason, never both."""
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from edge.errors import CannotCreateError
-from edge.outputs.log import SessionLog
+from edge.outputs.log import QUEUE, SessionLog
 from tests.outputs.test_overlay import reading
 
 FIELDS = ["sequence", "captured_ns", "state", "risk", "low", "high", "reason", "age_ms"]
@@ -24,10 +26,17 @@ def test_lines(tmp_path):
     assert [withheld[name] for name in ("risk", "low", "high", "age_ms")] == [None] * 4
 
 
-def test_line_is_on_the_disk_before_the_next_frame(tmp_path):
+def until(holds):
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_line_is_handed_to_the_system_at_once(tmp_path):
     log = SessionLog(tmp_path / "s.jsonl")
     log.present(None, reading())
-    assert (tmp_path / "s.jsonl").read_bytes().endswith(b"\n")
+    until(lambda: (tmp_path / "s.jsonl").read_bytes().endswith(b"\n"))
     log.close()
 
 
@@ -36,8 +45,31 @@ def test_full_disk_is_said_and_survived():
         pytest.skip("no /dev/full here")
     log = SessionLog(Path("/dev/full"))
     log.present(None, reading())
+    until(lambda: log.failure)
     log.present(None, reading())
     assert "the log has stopped" in log.failure
+    log.close()
+
+
+def test_disk_that_stalls_holds_up_no_picture_and_what_it_loses_is_counted(tmp_path):
+    release = threading.Event()
+    log = SessionLog(tmp_path / "s.jsonl")
+
+    class Stalled:
+        def write(self, line):
+            release.wait(30)
+            return len(line)
+
+        def close(self):
+            pass
+
+    log._file.close()
+    log._file = Stalled()
+    for _ in range(QUEUE + 50):
+        log.present(None, reading())  # would hang here if it wrote
+    assert log.dropped >= 49
+    assert log.failure is None
+    release.set()
     log.close()
 
 
