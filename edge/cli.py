@@ -47,6 +47,7 @@ VERBS: dict[str, Verb] = {
         "calibration.agree", "compare a precision with FP32 on new images, or fold by fold", "train"
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
+    "accept": Verb("edge.accept.command", "site acceptance: local cases through the whole pipeline"),
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
     "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),

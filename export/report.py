@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -12,9 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic import new_file
 from edge.contract.bundle import Bundle
 from edge.contract.spec import OperatingPoint
+from edge.html import table as table
+from edge.html import write_page as write_page
 from edge.study.cases import Case
 from export import plots
 from export.bootstrap import patient_bootstrap
@@ -30,17 +30,6 @@ PAPER = {
     "auc": "0.863",
 }
 """The study behind the project, on its test part of 98 images."""
-
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;color:#111;background:#fff;max-width:60rem;margin:auto;padding:1rem}
-table{border-collapse:collapse;margin:.5rem 0;width:100%}
-th,td{border-bottom:1px solid #ccc;padding:.25rem .5rem;text-align:left}
-td+td{font-variant-numeric:tabular-nums}.plots{display:flex;flex-wrap:wrap;gap:.5rem}
-.plots svg{width:100%;max-width:19rem;height:auto}.sheet{display:flex;flex-wrap:wrap;gap:.5rem}
-figure{margin:0;width:10rem}figure img{width:100%}figcaption{font-size:.8rem}.scroll{overflow-x:auto}
-.note{border-left:4px solid #888;padding-left:.7rem}@media print{body{font-size:10pt}h2{break-after:avoid}
-figure,.plots svg{break-inside:avoid}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +95,6 @@ def write_report(path: Path, judged: Judged, prevalence: float | None) -> None:
         _paper(judged),
     ]
     write_page(path, spec.name, sections)
-
-
-def write_page(path: Path, title: str, sections: Sequence[str]) -> None:
-    """One self-contained HTML file in the style of all reports; it appears whole or not at all."""
-    page = (
-        "<!doctype html><html lang=en><head><meta charset=utf-8><meta name=viewport "
-        f'content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body>{''.join(sections)}</body></html>"
-    )
-    with new_file(path) as partial:
-        partial.write_text(page, encoding="utf-8")
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """An HTML table that scrolls on a narrow screen."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<div class=scroll><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
 
 
 def _all_figures(judged: Judged, chosen: NDArray[np.int64], threshold: float) -> dict[str, Figure]:

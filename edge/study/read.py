@@ -15,7 +15,7 @@ from edge.study.manifest import read_manifest
 MANIFEST = "manifest.csv"
 
 
-def read_study(path: Path, labels: tuple[str, ...] = LABELS) -> Study:
+def read_study(path: Path, labels: tuple[str, ...] = LABELS, clips: tuple[str, ...] = ()) -> Study:
     """Read a study.
 
     Args:
@@ -23,6 +23,7 @@ def read_study(path: Path, labels: tuple[str, ...] = LABELS) -> Study:
             `benign` and `malignant` (other folders are left out with a note).
 
         labels: that are read; images of others are left out with a note.
+        clips: suffixes of videos that count as cases too, such as ".mp4".
 
     Raises:
         NoInputError: no such folder or file, or no images in it.
@@ -30,7 +31,9 @@ def read_study(path: Path, labels: tuple[str, ...] = LABELS) -> Study:
     """
     if path.is_dir():
         manifest = path / MANIFEST
-        cases, notes = read_manifest(manifest, labels) if manifest.exists() else _class_folders(path, labels)
+        cases, notes = (
+            read_manifest(manifest, labels) if manifest.exists() else _class_folders(path, labels, clips)
+        )
     elif path.is_file() and path.suffix.lower() == ".csv":
         cases, notes = read_manifest(path, labels)
     elif path.exists():
@@ -68,7 +71,9 @@ def _with_fields(cases: list[Case]) -> tuple[list[Case], list[str]]:
     return out, notes
 
 
-def _class_folders(root: Path, labels: tuple[str, ...]) -> tuple[list[Case], list[str]]:
+def _class_folders(
+    root: Path, labels: tuple[str, ...], clips: tuple[str, ...]
+) -> tuple[list[Case], list[str]]:
     """Cases from `root/benign` and `root/malignant`; every other entry ends up in a note."""
     cases: list[Case] = []
     notes: list[str] = []
@@ -76,7 +81,7 @@ def _class_folders(root: Path, labels: tuple[str, ...]) -> tuple[list[Case], lis
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and entry.name.lower() in labels:
-            found, ignored = _images(entry)
+            found, ignored = _images(entry, clips)
             cases += [_bare_case(image, entry.name.lower()) for image in found]
             for what, number in sorted(ignored.items()):
                 notes.append(f"{entry.name}/: {number} {what} ignored")
@@ -86,7 +91,7 @@ def _class_folders(root: Path, labels: tuple[str, ...]) -> tuple[list[Case], lis
     return cases, notes
 
 
-def _images(folder: Path) -> tuple[list[Path], Counter[str]]:
+def _images(folder: Path, clips: tuple[str, ...]) -> tuple[list[Path], Counter[str]]:
     found: list[Path] = []
     ignored: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):
@@ -94,7 +99,7 @@ def _images(folder: Path) -> tuple[list[Path], Counter[str]]:
             continue
         if path.is_dir():
             ignored["subfolder(s)"] += 1
-        elif not is_image_name(path):
+        elif not is_image_name(path) and path.suffix.lower() not in clips:
             ignored["file(s) that are no image"] += 1
         elif "_mask" in path.stem:  # BUSI and its kin keep outlines beside the images
             ignored["outline mask(s)"] += 1

@@ -1,0 +1,1 @@
+"""Site acceptance: local cases with pathology through the whole pipeline."""

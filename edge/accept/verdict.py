@@ -1,0 +1,107 @@
+"""What the pipeline said of every case, and the figures that follow from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from edge.contract.bundle import Bundle
+from edge.contract.spec import OperatingPoint
+from edge.figures import ConfusionMatrix, brier, expected_calibration_error, wilson
+from edge.timing import Timing
+
+BINS = 10
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the pipeline said of one case.
+
+    Attributes:
+        case: its file, relative to the study.
+        malignant: the truth, from pathology.
+        risk: 0 to 1; None where none was ever shown.
+        n: frames behind it.
+        reason: that was given most often where none was shown.
+        pictures: presented.
+    """
+
+    case: str
+    malignant: bool
+    risk: float | None
+    n: int
+    reason: str | None
+    pictures: int
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What drift is watched against.
+
+    Attributes:
+        bundle, precision: whose risks these are.
+        cases: that gave a risk.
+        edges: of the bins of risk, `BINS` + 1.
+        share: of the cases in each bin.
+        withheld: share of all cases without a risk.
+    """
+
+    bundle: str
+    precision: str
+    cases: int
+    edges: tuple[float, ...]
+    share: tuple[float, ...]
+    withheld: float
+
+
+def judge(
+    bundle: Bundle, precision: str, point: OperatingPoint, verdicts: list[Verdict], timing: Timing
+) -> dict[str, Any]:
+    """Every figure, ready for JSON."""
+    shown = [verdict for verdict in verdicts if verdict.risk is not None]
+    truth = np.array([verdict.malignant for verdict in shown], bool)
+    risks = np.array([verdict.risk for verdict in shown], np.float64)
+    matrix = ConfusionMatrix.at(truth, risks, point.threshold)
+    reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason is not None)
+    stages = timing.summary()
+    missed = sum(verdict.malignant for verdict in verdicts if verdict.risk is None)
+    return {
+        "bundle": bundle.id,
+        "model": bundle.spec.name,
+        "precision": precision,
+        "operating_point": {"name": point.name, "threshold": round(point.threshold, 4)},
+        "n": {
+            "benign": sum(not verdict.malignant for verdict in verdicts),
+            "malignant": sum(verdict.malignant for verdict in verdicts),
+            "withheld": len(verdicts) - len(shown),
+            "withheld_malignant": missed,
+        },
+        "abstention": wilson(len(verdicts) - len(shown), len(verdicts)).json(),
+        "reasons": dict(reasons.most_common()),
+        **{name: figure.json() for name, figure in matrix.figures().items()},
+        "confusion_matrix": msgspec.to_builtins(matrix),
+        "expected_calibration_error": round(expected_calibration_error(truth, risks), 4) if shown else None,
+        "brier": round(brier(truth, risks), 4) if shown else None,
+        "latency_ms": {
+            name: {"p50": round(stages[name].p50_ms, 3), "p99": round(stages[name].p99_ms, 3)}
+            for name in ("look", "prepare", "infer", "frame")
+            if name in stages
+        },
+    }
+
+
+def baseline(figures: dict[str, Any], verdicts: list[Verdict]) -> Baseline:
+    """The distribution of the risks at this site."""
+    risks = [verdict.risk for verdict in verdicts if verdict.risk is not None]
+    edges = np.linspace(0.0, 1.0, BINS + 1)
+    counts, _ = np.histogram(risks, edges)
+    share = counts / max(1, len(risks))
+    return Baseline(
+        bundle=figures["bundle"],
+        precision=figures["precision"],
+        cases=len(risks),
+        edges=tuple(edges.round(6).tolist()),
+        share=tuple(share.round(6).tolist()),
+        withheld=round(1.0 - len(risks) / len(verdicts), 6),
+    )

@@ -1,0 +1,55 @@
+"""A still image played as a scanner with a probe held still would show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.frame import Frame, still
+from edge.sources.base import SourceEnded, SourceInfo
+from edge.study.images import read_image
+
+PICTURES = 30
+RATE = 25.0
+_NOISY = 0.25  # share of the pixels that change by one grey level from picture to picture
+
+
+class StillSource:
+    """One image, `PICTURES` times, as fast as it is taken.
+
+    Pictures without any change are a frozen scanner's and rightly refused; so a quarter of the pixels goes up
+    or down by one grey level, as the last bit of any converter does. The noise is the same in each run.
+    """
+
+    def __init__(self, path: Path, index: int = 0):
+        """Read picture `index` of the image.
+
+        Raises:
+            NoInputError, DataError: see `read_image`.
+        """
+        self._image = read_image(path, index)
+        height, width = self._image.shape[:2]
+        self._info = SourceInfo(path.name, width, height, RATE)
+        self._rng = np.random.default_rng(0)
+        self._sequence = 0
+
+    @property
+    def info(self) -> SourceInfo:
+        """Of the image."""
+        return self._info
+
+    def read(self) -> Frame:
+        """See `FrameSource.read`."""
+        sequence, self._sequence = self._sequence, self._sequence + 1
+        if sequence >= PICTURES:
+            raise SourceEnded
+        draw = self._rng.random(self._image.shape[:2], np.float32)
+        step = (draw < _NOISY / 2).astype(np.int16) - (draw > 1 - _NOISY / 2)
+        step = step if self._image.ndim == 2 else step[..., None]
+        picture = np.clip(self._image + step, 0, 255).astype(np.uint8)
+        return still(picture, sequence=sequence, captured_ns=int(sequence * 1e9 / RATE))
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._sequence = PICTURES
