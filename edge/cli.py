@@ -50,6 +50,9 @@ VERBS: dict[str, Verb] = {
     "accept": Verb("edge.accept.command", "site acceptance: local cases through the whole pipeline"),
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
     "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),
+    "signals": Verb(
+        "edge.exam.signal_trial", "try how surely freeze, stall, lost signal and still probe are told"
+    ),
     "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
     "config": Verb("edge.service.config_command", "check a configuration file, or print an example"),
     "devices": Verb("edge.sources.card.command", "list capture cards with formats, rates and signal"),

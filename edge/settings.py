@@ -42,7 +42,8 @@ class SourceSettings(Section, frozen=True):
     address: Annotated[
         str | None,
         says(
-            "a video file, or phantom: for the synthetic scanner; with faults:SCRIPT; in front",
+            "a video or DICOM file, a folder of images, v4l2:DEVICE, rtsp://, igtl://, images:FOLDER,fps=N, "
+            "phantom: for the synthetic scanner; faults:SCRIPT; in front of any",
             option="--source",
             metavar="SOURCE",
         ),

@@ -24,17 +24,14 @@ from edge.errors import DataError, SonocartError
 from edge.sources.base import FrameSource, Pace, SourceEnded
 from edge.sources.messages import SLOT_BYTES, SLOTS, Ended, Failed, Message, Opened, Picture, Ready, Request
 
-MEMORY_BYTES = 3 << 30
-"""Of address space. The largest H.264 picture with all its references takes half of it."""
-
 
 def main() -> None:
     """Say that it is ready, decode, say how it ended."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    request = msgspec.json.decode(sys.argv[3], type=Request)
+    resource.setrlimit(resource.RLIMIT_AS, (request.memory_bytes, request.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable()
     connection, memory = Connection(int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), SLOTS * SLOT_BYTES)
-    request = msgspec.json.decode(sys.argv[3], type=Request)
     _say(connection, Ready())
     try:
         source = _open(request)
@@ -44,7 +41,7 @@ def main() -> None:
     except SourceEnded:
         _say(connection, Ended())
     except MemoryError:
-        text = f"'{request.source}' needs more than {MEMORY_BYTES >> 30} GiB to be decoded"
+        text = f"'{request.source}' needs more than {request.memory_bytes / 2**30:.1f} GiB to be decoded"
         _say(connection, Failed(DataError.__name__, text))
     except SonocartError as error:
         _say(connection, Failed(type(error).__name__, str(error)))
@@ -55,14 +52,21 @@ def main() -> None:
 
 
 def _open(request: Request) -> FrameSource:
-    from edge.sources import stream
+    from edge.sources import stills, stream
 
-    pace = Pace(request.pace)
-    if request.source.startswith(stream.SCHEMES):
-        return stream.StreamSource(request.source)
+    source, pace = request.source, Pace(request.pace)
+    if source.startswith(stream.SCHEMES):
+        return stream.StreamSource(source)
+    if source.startswith(stills.SCHEME):
+        return stills.folder_source(source, pace=pace, repeat=request.repeat, first=request.first)
+    from edge.study.images import is_dicom
+
+    path = Path(source)
+    if is_dicom(path):
+        return stills.dicom_source(path, pace=pace, repeat=request.repeat, first=request.first)
     from edge.sources.video import VideoSource
 
-    return VideoSource(Path(request.source), pace=pace, repeat=request.repeat, first=request.first)
+    return VideoSource(path, pace=pace, repeat=request.repeat, first=request.first)
 
 
 def _decode(source: FrameSource, connection: Connection, memory: mmap.mmap, first: int) -> None:

@@ -44,6 +44,9 @@ from edge.sources.slabs import Slabs
 
 logger = logging.getLogger(__name__)
 
+MEMORY_BYTES = 3 << 30
+"""Of a decoder's address space. The largest H.264 picture with all its references takes half of it."""
+
 START_S = 60.0  # for the interpreter, on a machine that is busy with something else
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)  # between attempts that fail in a row
 _LOOK_S = 0.1
@@ -77,7 +80,16 @@ STREAM = Patience(open_s=3.5, silence_s=3.5, endless=True)
 class IsolatedSource:
     """A `FrameSource`; `read` is called by one thread."""
 
-    def __init__(self, source: str, *, pace: Pace, repeat: bool, patience: Patience, name: str | None = None):
+    def __init__(
+        self,
+        source: str,
+        *,
+        pace: Pace,
+        repeat: bool,
+        patience: Patience,
+        name: str | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+    ):
         """Start the process and wait until it has opened the source.
 
         Args:
@@ -86,11 +98,12 @@ class IsolatedSource:
             repeat: begin a file again at its end.
             patience: what is too long, and what follows from it.
             name: for messages, where `source` holds a password.
+            memory_bytes: what the process may have.
 
         Raises:
             SonocartError: the source cannot be opened.
         """
-        self._request = Request(source, pace.value, repeat, 0)
+        self._request = Request(source, pace.value, repeat, 0, memory_bytes)
         self._patience = patience
         self._name = source if name is None else name
         self._closed = threading.Event()

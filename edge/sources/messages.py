@@ -62,12 +62,16 @@ class Failed(Message, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is to be decoded: `source` as `edge.sources.decoder` opens it; numbers go on from `first`."""
+    """What is to be decoded: `source` as `edge.sources.decoder` opens it; numbers go on from `first`.
+
+    `memory_bytes` is of address space.
+    """
 
     source: str
     pace: str
     repeat: bool
     first: int
+    memory_bytes: int
 
 
 Said = Ready | Opened | Picture | Ended | Failed

@@ -11,13 +11,15 @@ from edge.sources.base import FrameSource, Pace
 SCHEMES = {
     "v4l2:": "a capture card: v4l2:/dev/v4l/by-id/... (sonocart devices lists them)",
     "rtsp:": "a network stream: rtsp://host/path",
+    "igtl:": "an OpenIGTLink server: igtl://host:18944",
+    "images:": "a folder of images: images:FOLDER,fps=25",
     "phantom:": "the synthetic scanner: phantom: or phantom:label=benign,size=1280x720,fps=60",
     "faults:": "any of these with scripted faults: faults:5+2=freeze,9+3=no-signal;phantom:",
 }
 
 
 def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
-    """A video file, or one of `SCHEMES`.
+    """A video or DICOM file, a folder of images, or one of `SCHEMES`.
 
     Args:
         text: as given by the user.
@@ -30,18 +32,25 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
     """
     scheme = re.match(r"[a-z0-9]{2,}:", text)
     if scheme is None or Path(text).exists():
-        if not Path(text).is_file():
-            raise NoInputError(f"'{text}' is not a file; expected a video or one of {', '.join(SCHEMES)}")
-        from edge.sources.isolated import FILE, IsolatedSource
+        return _file(text, pace, repeat)
+    if scheme[0] == "images:":
+        from edge.sources.stills import parse_images
 
-        return IsolatedSource(text, pace=pace, repeat=repeat, patience=FILE)
-    if text.startswith(("rtsp://", "rtsps://")):
+        folder, _ = parse_images(text)
+        if not folder.is_dir():
+            raise NoInputError(f"'{folder}' is not a folder; expected one with images")
+        return _decoded(text, pace, repeat)
+    if scheme[0] in ("rtsp:", "rtsps:"):
         from edge.sources.isolated import STREAM, IsolatedSource
         from edge.sources.stream import without_password
 
         return IsolatedSource(
             text, pace=Pace.LIVE, repeat=False, patience=STREAM, name=without_password(text)
         )
+    if scheme[0] == "igtl:":
+        from edge.sources.igtl import IgtlSource
+
+        return IgtlSource(text)
     if scheme[0] == "v4l2:":
         from edge.sources.card.source import CardSource
 
@@ -54,6 +63,23 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
     if scheme[0] == "phantom:":
         return _phantom(text, pace)
     raise UsageError(f"no source is called '{scheme[0]}'. {one_of(scheme[0], SCHEMES)}, or a file")
+
+
+def _file(text: str, pace: Pace, repeat: bool) -> FrameSource:
+    path = Path(text)
+    if path.is_dir():
+        return _decoded(f"images:{text}", pace, repeat)
+    if not path.is_file():
+        raise NoInputError(
+            f"'{text}' is not a file; expected a video, a folder or one of {', '.join(SCHEMES)}"
+        )
+    return _decoded(text, pace, repeat)
+
+
+def _decoded(text: str, pace: Pace, repeat: bool) -> FrameSource:
+    from edge.sources.isolated import FILE, IsolatedSource
+
+    return IsolatedSource(text, pace=pace, repeat=repeat, patience=FILE)
 
 
 def _phantom(text: str, pace: Pace) -> FrameSource:

@@ -46,7 +46,7 @@ def describe(path: Path) -> Described:
         DataError: not a DICOM picture.
         UnavailableError: pydicom is not installed.
     """
-    dataset = _read(path, pixels=False)
+    dataset = read_dataset(path, pixels=False)
     bounds = Roi(0, 0, int(dataset.Columns), int(dataset.Rows))
     regions = [
         region
@@ -64,11 +64,11 @@ def describe(path: Path) -> Described:
     if len(fitting) > 1:
         notes.append(f"'{path.name}' shows {len(fitting)} tissue regions; the largest, then leftmost is used")
     if not fitting:
-        return Described(_frames(dataset), None, None, tuple(notes))
+        return Described(frame_count(dataset), None, None, tuple(notes))
     field, region = max(fitting, key=lambda pair: (pair[0].width * pair[0].height, -pair[0].x))
     delta = region.get("PhysicalDeltaX")
     in_cm = region.get("PhysicalUnitsXDirection") == _CENTIMETRES and delta
-    return Described(_frames(dataset), field, 0.1 / abs(float(delta)) if in_cm else None, tuple(notes))
+    return Described(frame_count(dataset), field, 0.1 / abs(float(delta)) if in_cm else None, tuple(notes))
 
 
 def read_dicom(path: Path, frame: int) -> NDArray[np.uint8]:
@@ -82,15 +82,15 @@ def read_dicom(path: Path, frame: int) -> NDArray[np.uint8]:
             no display window.
         UnavailableError: pydicom or the decoder for its compression is not installed.
     """
-    dataset = _read(path, pixels=True)
-    frames = _frames(dataset)
+    dataset = read_dataset(path, pixels=True)
+    frames = frame_count(dataset)
     if frame >= frames:
         raise DataError(f"'{path}' has {frames} frame(s), so there is no frame {frame}")
     from pydicom.pixels.utils import pixel_array
 
     try:
         stored = np.asarray(pixel_array(dataset, index=frame))
-        return _eight_bits(dataset, stored, path)
+        return eight_bits(dataset, stored, path)
     except (NotImplementedError, ImportError) as error:
         raise UnavailableError(
             f"no decoder for '{path}': {error}. Run: pip install 'sonocart[train]'"
@@ -99,7 +99,8 @@ def read_dicom(path: Path, frame: int) -> NDArray[np.uint8]:
         raise DataError(f"pixels of '{path}' do not fit its header or are damaged: {error}") from error
 
 
-def _eight_bits(dataset: Dataset, stored: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+def eight_bits(dataset: Dataset, stored: NDArray[Any], path: Path) -> NDArray[np.uint8]:
+    """A stored frame as it is to be shown, uint8 (H, W) or (H, W, 3) RGB."""
     from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
 
     kind = str(dataset.PhotometricInterpretation)
@@ -127,7 +128,8 @@ def _eight_bits(dataset: Dataset, stored: NDArray[Any], path: Path) -> NDArray[n
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)
 
 
-def _read(path: Path, *, pixels: bool) -> Dataset:
+def read_dataset(path: Path, *, pixels: bool) -> Dataset:
+    """The header, with or without what follows it; DataError where it is none of a picture."""
     try:
         import pydicom
         from pydicom.errors import InvalidDicomError
@@ -144,7 +146,8 @@ def _read(path: Path, *, pixels: bool) -> Dataset:
     return dataset
 
 
-def _frames(dataset: Dataset) -> int:
+def frame_count(dataset: Dataset) -> int:
+    """As the header declares."""
     return int(dataset.get("NumberOfFrames") or 1)
 
 
