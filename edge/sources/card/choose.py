@@ -61,7 +61,9 @@ def parse_wish(text: str) -> Wish:
 
 
 def stable_path(path: str, folders: tuple[Path, ...] = _LINKS) -> str:
-    """The name of the same device that survives a new node number: by its serial, else by its socket."""
+    """Of a bare /dev/video0, the name that survives a new number: by the serial, else by the socket."""
+    if Path(path).is_symlink():
+        return path
     target = Path(path).resolve()
     for folder in folders:
         for link in sorted(folder.glob("*")):
