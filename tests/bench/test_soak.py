@@ -35,7 +35,9 @@ def test_source_without_pictures_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("edge.bench.soak.FIRST_SECONDS", 0.1)
     bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
     clip = write_clip(tmp_path / "clip.mp4", [tissue(1, 240, 320)] * 2)
-    monkeypatch.setattr("edge.sources.isolated.IsolatedSource.read", lambda self: self._closed.wait() and None)
+    monkeypatch.setattr(
+        "edge.sources.isolated.IsolatedSource.read", lambda self: self._closed.wait() and None
+    )
     with pytest.raises(DataError, match="no picture"):
         run(["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32"])
 

@@ -9,6 +9,7 @@ from edge.contract.frame import Matrix, PixelFormat
 from edge.errors import BusyError, NoInputError, RefusedError, UnavailableError, UsageError
 from edge.sources.base import Condition, Outage, SourceEnded
 from edge.sources.card import videodev2 as v
+from edge.sources.card.choose import stable_path
 from edge.sources.card.source import CardSource
 from tests.sources.card.fake_card import NODE, FakeCard
 
@@ -360,3 +361,17 @@ def test_wishes_are_followed():
     source = opened(card, ",format=yuyv,size=640x480,fps=30")
     assert (source.info.width, source.info.rate) == (640, 30)
     assert source.read().format is PixelFormat.YUYV
+
+
+def test_bare_node_is_followed_by_its_serial_and_a_chosen_name_is_kept(tmp_path):
+    node, by_id, by_path = tmp_path / "video0", tmp_path / "by-id", tmp_path / "by-path"
+    node.touch()
+    for folder in (by_id, by_path):
+        folder.mkdir()
+        (folder / "card").symlink_to(node)
+    assert stable_path(str(node), (by_id, by_path)) == str(by_id / "card")
+    assert stable_path(str(by_path / "card"), (by_id, by_path)) == str(by_path / "card")
+    (by_id / "card").unlink()
+    assert stable_path(str(node), (by_id, by_path)) == str(by_path / "card")
+    (by_path / "card").unlink()
+    assert stable_path(str(node), (by_id, by_path)) == str(node)
