@@ -20,17 +20,19 @@ import argparse
 import json
 import multiprocessing
 import os
+import signal
 import sys
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from functools import partial
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from queue import Empty, Queue
+from threading import Event
 
 import msgspec
 import numpy as np
 
 from edge.contract.spec import Preprocessing
-from edge.errors import CannotCreateError, UsageError
+from edge.errors import CannotCreateError, UnavailableError, UsageError
 from edge.study.cases import Study
 from edge.study.images import image_hash
 from edge.study.parts import EXCLUDED
@@ -182,7 +184,7 @@ def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path)
 
 
 def _run(tasks: list[FoldTask], epochs: int, jobs: int) -> None:
-    """Each task in a process of its own, `jobs` at a time; a failure ends all of them."""
+    """Each task in a process of its own, `jobs` at a time; if this one is stopped, so are they."""
     if not tasks:
         return
     context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
@@ -190,10 +192,10 @@ def _run(tasks: list[FoldTask], epochs: int, jobs: int) -> None:
     with (
         context.Manager() as manager,
         bar("folds", len(tasks) * epochs) as step,
-        ProcessPoolExecutor(jobs, context) as pool,
+        ProcessPoolExecutor(jobs, context, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool,
     ):
-        queue = manager.Queue()
-        waiting = {pool.submit(_work, task, queue) for task in tasks}
+        queue, stop = manager.Queue(), manager.Event()
+        waiting = {pool.submit(_work, task, queue, stop) for task in tasks}
         try:
             while waiting:
                 ended, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -201,19 +203,34 @@ def _run(tasks: list[FoldTask], epochs: int, jobs: int) -> None:
                     future.result()
                 done += _drain(queue)
                 step(done)
+        except BrokenProcessPool as error:
+            raise UnavailableError(
+                "a process was killed, maybe for want of memory; go on with --resume --jobs 1"
+            ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            stop.set()
+            pool.shutdown(cancel_futures=True)
 
 
-def _work(task: FoldTask, epochs: Queue[None]) -> None:
-    run_fold(task, partial(epochs.put, None))
+class StoppedError(Exception):
+    """The cross-validation was stopped; what this process had learnt is in its state files."""
 
 
-def _drain(epochs: Queue[None]) -> int:
+def _work(task: FoldTask, queue: Queue[None], stop: Event) -> None:
+    def tick() -> None:
+        queue.put(None)
+        if stop.is_set():
+            raise StoppedError
+
+    if not stop.is_set():
+        run_fold(task, tick)
+
+
+def _drain(queue: Queue[None]) -> int:
     count = 0
     while True:
         try:
-            epochs.get_nowait()
+            queue.get_nowait()
         except Empty:
             return count
         count += 1

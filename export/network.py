@@ -27,8 +27,7 @@ class Architecture:
 
     Attributes:
         size: side of the square input tensor, pixels.
-        shrink: the network sees the tensor smaller by this; on BUSI 28 pixels a side do as well as 224
-            (Yang et al. 2023, MedMNIST v2), and fine texture is the measures' business.
+        shrink: the network sees the tensor smaller by this; the measures see all of it.
         widths: channels of the four stages.
         blocks: residual blocks in each stage.
         stem: kernel of the first convolution; it has stride 2.
@@ -54,10 +53,12 @@ class Architecture:
 NETWORKS = {
     # For a few hundred images and no weights. The last stage keeps its resolution: an 8x8 heat map.
     "compact": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, False, False),
-    # Half as large a picture with the paper's feature images, and measured features fused in the graph.
-    "fused": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, True, True),
-    # The same without feature images, for the ablation.
-    "measured": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, False, True),
+    # The same with the paper's feature images, and measured features fused in the graph.
+    "fused": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, True, True),
+    # That without feature images, for the ablation.
+    "measured": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, False, True),
+    # Fused on half as large a picture: trains three times as fast.
+    "light": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, True, True),
     "resnet18": Architecture(224, 1, (64, 128, 256, 512), (2,) * 4, 7, True, (1, 2, 2, 2), 0.2, False, False),
 }
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ from edge import cli
 from edge.errors import CannotCreateError, DataError, UsageError
 from export.ablate import CELLS, compare
 from export.crossval_report import Pooled, summarise, table
-from export.fold import FoldResult, Transfer
+from export.examples import Examples
+from export.fit import Recipe
+from export.fold import FoldResult, FoldTask, Transfer, run_fold
+from export.learn import Plan
 from export.run_folder import read_record
 
 
@@ -111,6 +115,43 @@ def test_a_fold_that_is_done_is_not_done_again_and_a_missing_one_is(crossed, lea
     again = json.loads(lost.read_text())
     assert again["risks"] == content["risks"]
     assert json.loads(capsys.readouterr().out)["seeds"] == 1
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_fold_that_was_killed_goes_on_as_if_nothing_had_happened(tmp_path):
+    rng = np.random.default_rng(0)
+    truth = np.arange(40) % 2 == 0
+    images = np.clip(rng.normal(np.where(truth, 80, 130)[:, None, None, None], 40, (40, 1, 128, 128)), 1, 255)
+    task = FoldTask(
+        path=tmp_path / "whole.json",
+        plan=Plan("light", Recipe(epochs=2), 0, None),
+        members=2,
+        seed=0,
+        fold="1",
+        examples=Examples(images.astype(np.uint8), truth),
+        groups=tuple(f"g{i}" for i in range(40)),
+        learnt=np.arange(30),
+        judged=np.arange(30, 40),
+    )
+    run_fold(task, lambda: None)
+    epochs = iter(range(3))
+
+    def kill():
+        if next(epochs) == 2:
+            raise KilledError
+
+    cut = replace(task, path=tmp_path / "cut.json")
+    with pytest.raises(KilledError):
+        run_fold(cut, kill)
+    assert not cut.path.exists()
+    run_fold(cut, lambda: None)
+    whole, resumed = (read_record(path, FoldResult) for path in (task.path, cut.path))
+    assert resumed.risks == whole.risks
+    assert set(whole.risks) == {"all", "network", "measures", "brightness"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.json", "whole.json"]
 
 
 def test_a_begun_folder_wants_resume_and_the_same_options(crossed, learnable):

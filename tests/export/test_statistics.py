@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, ttest_1samp
 
 from export.statistics import (
     ConfusionMatrix,
     auc,
     brier,
+    calibration_error_by_chance,
     compare_auc,
+    corrected_t_test,
     delong,
     expected_calibration_error,
     wilson,
@@ -105,3 +107,21 @@ def test_calibration_error_is_zero_where_risks_are_frequencies_and_large_where_t
     assert expected_calibration_error(truth, risk) < 0.02
     assert expected_calibration_error(truth, np.where(risk > 0.5, 0.99, 0.01)) > 0.2
     assert brier(truth, risk) == pytest.approx(1 / 6, abs=0.01)
+
+
+def test_few_images_of_a_perfect_model_show_a_large_calibration_error():
+    rng = np.random.default_rng(0)
+    few, many = calibration_error_by_chance(rng.random(50)), calibration_error_by_chance(rng.random(5000))
+    assert few.value > 0.08
+    assert many.value < 0.02
+    assert few.low < few.value < few.high
+
+
+def test_the_corrected_t_test_is_wider_than_the_plain_one():
+    differences = np.random.default_rng(0).normal(0.02, 0.02, 10)
+    plain, p_plain = corrected_t_test(differences, 0.0)
+    wide, p_wide = corrected_t_test(differences, 0.25)
+    assert p_plain == pytest.approx(ttest_1samp(differences, 0).pvalue)
+    assert p_wide > p_plain
+    assert plain.value == wide.value
+    assert (wide.high - wide.low) / (plain.high - plain.low) == pytest.approx(np.sqrt((0.1 + 0.25) / 0.1))
