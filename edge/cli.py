@@ -61,6 +61,7 @@ VERBS: dict[str, Verb] = {
     "advise": Verb("calibration.advise", "measure every precision here and name the best", "train"),
     "passport": Verb("calibration.passport", "write what an engineer files about an engine", "train"),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
+    "audit": Verb("edge.contract.audit_command", "check the hash chain of an audit log"),
     "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
     "dicom": Verb("edge.outputs.dicom.command", "write DICOM objects and send them to a PACS", "dicom"),
 }

@@ -28,10 +28,9 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from edge.contract.bundle import Bundle, open_bundle
+from edge.contract.bundle import Bundle
 from edge.contract.qualification import report_file, shown_precision
 from edge.contract.roi import Roi
-from edge.contract.signing import load_trust
 from edge.engines.base import Engine
 from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
@@ -51,6 +50,7 @@ from edge.service.fields import add_options, overrides
 from edge.service.journal import journal, set_level
 from edge.service.keep import start_recorders
 from edge.service.lock import only_instance
+from edge.service.model import ready_model
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
 from edge.settings import PageSettings, Settings
@@ -97,24 +97,25 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         raise UsageError(f"no {missing} is given, nor set in a configuration. Run: sonocart run --help")
     video, log_path, pace = settings.recording.video, settings.recording.log, settings.source.pace
     _refuse_overwriting(source_address, video, log_path)
-    trust = settings.model.trust
-    bundle = open_bundle(bundle_path, None if trust is None else load_trust(trust))
-    precision = settings.model.precision
-    bundle.model(precision)
-    shown = shown_precision(bundle, precision)
-    if shown != precision:
-        logger.warning("%s: see %s in the bundle", shown, report_file(precision))
-    identity = Identity(bundle.spec.name, bundle.id, shown)
-    point = bundle.spec.point(settings.model.operating_point)
-    desk = Desk(bundle.spec, Choices(_roi(settings), point))
-    reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))
-    reload.on(
-        "model.operating_point",
-        lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
-    )
-    reload.on("service.log_level", lambda new: set_level(new.service.log_level))
     timing, stop = Timing(), threading.Event()
     with ExitStack() as stack:
+        bundle, worker = ready_model(
+            settings.model, bundle_path, lambda found: EngineWorker(_engine_maker(settings, found), timing)
+        )
+        stack.callback(worker.close)
+        precision = settings.model.precision
+        shown = shown_precision(bundle, precision)
+        if shown != precision:
+            logger.warning("%s: see %s in the bundle", shown, report_file(precision))
+        identity = Identity(bundle.spec.name, bundle.id, shown)
+        point = bundle.spec.point(settings.model.operating_point)
+        desk = Desk(bundle.spec, Choices(_roi(settings), point))
+        reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))
+        reload.on(
+            "model.operating_point",
+            lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
+        )
+        reload.on("service.log_level", lambda new: set_level(new.service.log_level))
         for path, what in ((video, "recording"), (log_path, "log")):
             if path is not None:
                 require_writable(path, what)
@@ -130,9 +131,6 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)
         if roi is not None and not roi.inside(bounds):
             raise UsageError(f"--roi leaves the picture of {bounds.width}x{bounds.height} pixels")
-        worker = EngineWorker(_engine_maker(settings, bundle), timing)
-        stack.callback(worker.close)
-        worker.wait_ready()
         log = None
         if log_path is not None:
             log = SessionLog(log_path)

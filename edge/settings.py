@@ -77,6 +77,13 @@ class ModelSettings(Section, frozen=True):
         Path | None,
         says("refuse a bundle that no key in this folder signed", option="--trust", metavar="FOLDER"),
     ] = None
+    last_good: Annotated[
+        Path | None, says("folder for a copy of the bundle that last passed, run where another one fails")
+    ] = None
+    audit: Annotated[
+        Path | None,
+        says("append-only log of bundles run, refused and restored", option="--audit", metavar="FILE"),
+    ] = None
     own_process: Annotated[
         bool, says("run the network in a process of its own, which is killed and replaced where it hangs")
     ] = True

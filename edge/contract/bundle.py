@@ -184,6 +184,24 @@ def sign_bundle(path: Path, key: Ed25519PrivateKey, version: int) -> Signed:
     return TrustStore(path, {"own": public_bytes(key)}, version).check(path, raw, signature)
 
 
+def copy_bundle(bundle: Bundle, path: Path) -> None:
+    """A copy of `bundle` at `path`, with its signature, swapped in as a whole; nothing if it is there.
+
+    Raises:
+        CannotCreateError: it cannot be written, or `path` is something else than a bundle.
+    """
+    raw = _read_plain(bundle.path, MANIFEST)
+    if (path / MANIFEST).exists():
+        if (path / MANIFEST).read_bytes() == raw and _read_signature(path) == _read_signature(bundle.path):
+            return
+    elif path.exists():
+        raise CannotCreateError(f"'{path}' exists and is no bundle; give another folder")
+    content = {name: bundle.read(name) for name in bundle.manifest.files}
+    content |= {MANIFEST: raw, MANIFEST_HASH: _read_plain(bundle.path, MANIFEST_HASH)}
+    signature = _read_signature(bundle.path)
+    _write_folder(path, content if signature is None else {**content, SIGNATURE: signature})
+
+
 def create_bundle(path: Path, files: Mapping[str, NewFile], *, replace: bool = False) -> Bundle:
     """Write a new bundle; the folder appears complete or not at all.
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -118,8 +120,12 @@ def load_trust(path: Path) -> TrustStore:
     return TrustStore(path, keys, number)
 
 
-def make_key(path: Path) -> str:
+def make_key(path: Path, passphrase: bytes | None = None) -> str:
     """Write a new private key (PEM, PKCS 8, mode 0600) to `path` and its public key beside it as `.pub`.
+
+    Args:
+        path: new.
+        passphrase: that encrypts the private key; None leaves it plain.
 
     Returns:
         The fingerprint.
@@ -129,7 +135,8 @@ def make_key(path: Path) -> str:
     """
     key = Ed25519PrivateKey.generate()
     public = path.with_name(f"{path.stem}.pub")
-    private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    protection = NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase)
+    private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
     public_pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     _create(path, private_pem, 0o600)
     try:
@@ -140,12 +147,16 @@ def make_key(path: Path) -> str:
     return fingerprint(public_bytes(key))
 
 
-def load_key(path: Path) -> Ed25519PrivateKey:
+def load_key(path: Path, passphrase: Callable[[], bytes | None] = lambda: None) -> Ed25519PrivateKey:
     """Read a private key.
+
+    Args:
+        path: of the key.
+        passphrase: asked only where the key is encrypted; None stands for not knowing it.
 
     Raises:
         NoInputError: there is none, or it is not an Ed25519 key.
-        RefusedError: others may read it.
+        RefusedError: others may read it, or the passphrase is missing or wrong.
     """
     try:
         data = path.read_bytes()
@@ -157,9 +168,14 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     if mode & 0o077:
         raise RefusedError(f"key '{path}' can be read by others; run: chmod 600 {path}")
     try:
-        key = load_pem_private_key(data, password=None)
+        given = passphrase() if b"ENCRYPTED" in data else None
+        if given is None and b"ENCRYPTED" in data:
+            raise RefusedError(f"key '{path}' has a passphrase; give --passphrase-file FILE")
+        key = load_pem_private_key(data, password=given)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise NoInputError(f"'{path}' is not a plain private key in PEM: {error}") from error
+        if b"ENCRYPTED" in data:
+            raise RefusedError(f"the passphrase of key '{path}' is wrong, or the key is damaged") from None
+        raise NoInputError(f"'{path}' is not a private key in PEM: {error}") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise NoInputError(f"'{path}' is not an Ed25519 key. Make one: sonocart sign --new-key {path}")
     return key

@@ -184,3 +184,35 @@ def test_verbs_make_a_key_sign_and_verify(bundle, tmp_path, capsys):
 def test_incomplete_command_lines(arguments):
     with pytest.raises(UsageError):
         run(["sign", *arguments])
+
+
+def test_key_with_a_passphrase_signs_only_with_it(bundle, tmp_path, capsys, monkeypatch):
+    key, right, wrong = tmp_path / "safe.key", tmp_path / "right", tmp_path / "wrong"
+    right.write_text("correct horse\nsecond line")
+    wrong.write_text("battery staple")
+    run(["sign", "--new-key", str(key), "--passphrase-file", str(right)])
+    assert b"ENCRYPTED" in key.read_bytes()
+    signing = ["sign", str(bundle.path), "--key", str(key), "--version", "1"]
+    with pytest.raises(RefusedError, match=r"passphrase of key .* is wrong"):
+        run([*signing, "--passphrase-file", str(wrong)])
+    monkeypatch.delenv("SONOCART_PASSPHRASE", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    with pytest.raises(RefusedError, match="--passphrase-file"):
+        run(signing)
+    assert open_bundle(bundle.path).id == bundle.id
+    assert run([*signing, "--passphrase-file", str(right)]) == 0
+    monkeypatch.setenv("SONOCART_PASSPHRASE", "correct horse")
+    assert run(signing) == 0
+
+
+def test_passphrase_is_asked_twice_on_a_terminal(tmp_path, monkeypatch):
+    answers = iter(["one", "two", "one", "one"])
+    monkeypatch.delenv("SONOCART_PASSPHRASE", raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
+    key = tmp_path / "asked.key"
+    with pytest.raises(UsageError, match="differ"):
+        run(["sign", "--new-key", str(key)])
+    assert not key.exists()
+    run(["sign", "--new-key", str(key)])
+    assert load_key(key, lambda: b"one")

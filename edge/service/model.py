@@ -1,0 +1,86 @@
+"""Which bundle the service runs: the configured one, or the last that passed its self-test."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.contract.audit import append
+from edge.contract.bundle import Bundle, copy_bundle, open_bundle
+from edge.contract.signing import load_trust
+from edge.engines.worker import EngineWorker
+from edge.errors import CannotCreateError, DataError, InternalError, NoInputError, RefusedError
+from edge.settings import ModelSettings
+
+logger = logging.getLogger(__name__)
+
+Start = Callable[[Bundle], EngineWorker]
+
+
+def ready_model(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, EngineWorker]:
+    """The bundle, verified, and a worker whose engine has passed its golden frames.
+
+    A bundle that passes is copied to `settings.last_good`. One that is refused or damaged, or that fails its
+    self-test, is replaced by that copy, which must hold to the same trust store; the audit log says why.
+
+    Args:
+        settings: where to look and whom to trust.
+        path: of the configured bundle.
+        start: begins to load the engine of a bundle.
+
+    Raises:
+        RefusedError, DataError, NoInputError, InternalError: of the configured bundle, where no good one is
+            left.
+    """
+    try:
+        found = _ready(settings, path, start)
+    except (RefusedError, DataError, NoInputError, InternalError) as error:
+        _note(settings, "refused", str(error))
+        good = settings.last_good
+        if good is None or not good.is_dir():
+            raise
+        logger.error("%s", error)
+        found = _ready(settings, good, start)
+        logger.warning("running the last good bundle, %s", found[0].id)
+        _note(settings, "restored", f"bundle {found[0].id} from {good}")
+        return found
+    _note(settings, "running", _described(found[0]))
+    if settings.last_good is not None:
+        _keep(settings, found[0], settings.last_good)
+    return found
+
+
+def _ready(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, EngineWorker]:
+    bundle = open_bundle(path, None if settings.trust is None else load_trust(settings.trust))
+    bundle.model(settings.precision)
+    worker = start(bundle)
+    try:
+        worker.wait_ready()
+    except BaseException:
+        worker.close()
+        raise
+    return bundle, worker
+
+
+def _keep(settings: ModelSettings, bundle: Bundle, good: Path) -> None:
+    """A copy for the day that the next one fails; a disk without room for it is no reason not to run."""
+    try:
+        copy_bundle(bundle, good)
+    except CannotCreateError as error:
+        logger.warning("no copy of the good bundle: %s", error)
+        _note(settings, "not kept", str(error))
+
+
+def _described(bundle: Bundle) -> str:
+    signed = (
+        f"signed with {bundle.signed.key}, version {bundle.signed.version}"
+        if bundle.signed
+        else "no key asked"
+    )
+    return f"bundle {bundle.id}, {signed}"
+
+
+def _note(settings: ModelSettings, event: str, detail: str) -> None:
+    if settings.audit is not None:
+        append(settings.audit, event, detail)

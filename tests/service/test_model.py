@@ -1,0 +1,95 @@
+"""The service never runs what is not sound, and goes back by itself to what was."""
+
+import numpy as np
+import pytest
+
+from edge.contract.audit import verify
+from edge.contract.bundle import NewFile, amend_bundle, open_bundle, sign_bundle
+from edge.contract.signing import load_key, make_key
+from edge.engines.choose import open_checked
+from edge.engines.golden import Outputs, golden_outputs
+from edge.engines.worker import EngineWorker
+from edge.errors import InternalError, RefusedError
+from edge.service.model import ready_model
+from edge.settings import ModelSettings
+from edge.timing import Timing
+from tests.networks import write_bundle, write_study
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return write_bundle(tmp_path / "bundle", write_study(tmp_path / "study", 3))
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return ModelSettings(last_good=tmp_path / "state/good", audit=tmp_path / "state/audit.jsonl")
+
+
+def ready(settings, path):
+    found, worker = ready_model(
+        settings, path, lambda b: EngineWorker(lambda: open_checked(b, "fp32", threads=1), Timing())
+    )
+    worker.close()
+    return found
+
+
+def events(settings):
+    return [entry.event for entry in verify(settings.audit)]
+
+
+def broken(bundle):
+    """The same bundle with golden outputs that its network does not give."""
+    wrong = Outputs(np.full(4, 0.999, np.float32), np.zeros((4, 8, 8), np.float32), np.ones(4, np.float32))
+    return amend_bundle(bundle, golden_outputs("fp32", wrong))
+
+
+def test_bundle_that_passes_is_kept_once(bundle, settings):
+    assert ready(settings, bundle.path).id == bundle.id
+    assert open_bundle(settings.last_good).id == bundle.id
+    inode = settings.last_good.stat().st_ino
+    ready(settings, bundle.path)
+    assert settings.last_good.stat().st_ino == inode
+    assert events(settings) == ["running", "running"]
+
+
+@pytest.mark.parametrize("damage", ["altered", "self-test"])
+def test_last_good_bundle_comes_back_and_the_audit_says_why(bundle, settings, damage):
+    ready(settings, bundle.path)
+    if damage == "altered":
+        (bundle.path / "model.onnx").write_bytes(b"something else")
+    else:
+        broken(bundle)
+    found = ready(settings, bundle.path)
+    assert found.id == bundle.id
+    assert found.path == settings.last_good
+    entries = verify(settings.audit)
+    assert [entry.event for entry in entries] == ["running", "refused", "restored"]
+    assert ("altered" if damage == "altered" else "golden frames") in entries[1].detail
+
+
+def test_without_a_good_one_the_error_is_the_bundles_own_and_audited(bundle, settings):
+    broken(bundle)
+    with pytest.raises(InternalError, match="golden frames"):
+        ready(settings, bundle.path)
+    assert events(settings) == ["refused"]
+    assert not settings.last_good.exists()
+
+
+def test_good_bundle_must_be_trusted_too(bundle, settings, tmp_path):
+    trust = tmp_path / "trust"
+    trust.mkdir()
+    make_key(tmp_path / "maker.key")
+    (tmp_path / "maker.pub").rename(trust / "maker.pub")
+    ready(settings, bundle.path)  # as yet nobody asks for a signature
+    strict = ModelSettings(trust=trust, last_good=settings.last_good, audit=settings.audit)
+    with pytest.raises(RefusedError, match="not signed"):
+        ready(strict, bundle.path)
+    signed = sign_bundle(bundle.path, load_key(tmp_path / "maker.key"), 3)
+    assert ready(strict, bundle.path).signed == signed
+    amend_bundle(open_bundle(bundle.path), {"notes.txt": NewFile(b"rolled back")})
+    assert ready(strict, bundle.path).signed == signed
+    (trust / "minimum-version").write_text("4")
+    with pytest.raises(RefusedError, match="older than the minimum 4"):
+        ready(strict, settings.last_good)
+    assert events(settings) == ["running", "refused", "running", "refused", "restored", "refused"]
