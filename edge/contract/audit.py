@@ -2,7 +2,7 @@
 
 Each line carries the SHA-256 of the line before it, so a changed, inserted or removed line shows. The number
 of lines and the last one's hash also stand in a file beside it, so that a cut end shows. Whoever can write
-both files can forge both: this is against mistakes and silent damage, and for anchoring the last hash elsewhere.
+both files can forge both: this is against mistakes and damage; keep the last hash elsewhere for more.
 """
 
 from __future__ import annotations
