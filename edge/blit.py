@@ -77,8 +77,9 @@ def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
 
 def fill(frame: Frame, area: Roi, sprite: Sprite) -> None:
     """Fill `area` with the colour of a `sprite` of 2x2 pixels; `area` lies inside on even pixels."""
+    packed = sprite.encoding.format is PixelFormat.YUYV
     for target, part in zip(_parts(frame, area), sprite.planes, strict=True):
-        if sprite.encoding.format is PixelFormat.YUYV:
+        if packed:
             target[:, 0::2], target[:, 1::2] = part[0, 0], part[0, 1]
         else:
             target[:] = part[0, 0]
@@ -108,11 +109,9 @@ def restored(frame: Frame, under: tuple[Patch, ...]) -> Frame:
 
 def _parts(frame: Frame, area: Roi) -> list[Plane]:
     """Views of `area` in each plane; chroma planes of half the size come after the luma."""
-    parts = []
-    for index, plane in enumerate(frame.planes):
-        half = 2 if index else 1
-        parts.append(plane[area.y // half : area.bottom // half, area.x // half : area.right // half])
-    return parts
+    left, top, right, bottom = area.x, area.y, area.right, area.bottom
+    half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
+    return [frame.planes[0][top:bottom, left:right], *[plane[half] for plane in frame.planes[1:]]]
 
 
 def make_colour(colour: Colour, encoding: Encoding) -> Sprite:

@@ -9,6 +9,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,6 +66,13 @@ made and its numbers are checked.
 _SOAK = """The product at the source's rate for N minutes: latency percentiles, drops, memory,
 descriptors, threads and the hottest sensor minute by minute, and how fast each of them grows.
 """
+
+_VIEWERS = """Starts `sonocart run` with its page and visits it on loopback, in turns: one viewer, 50 viewers,
+one viewer beside 1000 connections that say nothing. Prints how fast the cart presents, the age of its risk,
+its CPU time, and when a viewer that has stalled is let go. Ratios are of turns that follow each other.
+"""
+
+_OVERLAY = """CPU time of the overlay on a 1080p frame, in turns with a blend of the whole frame."""
 
 _COMPARE = """Exit code 1 if the second run is slower than the first beyond noise and tolerance, else 0. Wall
 times are judged only if the machine was quiet in both runs, or if both carry the same reference track of an
@@ -135,6 +143,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     soak.add_argument("--minutes", type=int, default=30, help="default: 30")
     _add_engine_options(soak)
     _add_outputs(soak)
+
+    viewers = _verb(verbs, "viewers", "what visitors of the page cost", _VIEWERS, run_viewers)
+    viewers.add_argument("bundle", type=Path)
+    viewers.add_argument("--source", default="phantom:", help="default: phantom:")
+    viewers.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
+    viewers.add_argument("--seconds", type=float, default=10.0, help="of a turn (default: 10)")
+    viewers.add_argument("--turns", type=int, default=3, help="default: 3")
+    viewers.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+    overlay = _verb(verbs, "overlay", "the overlay beside a blend", _OVERLAY, run_overlay)
+    overlay.add_argument("--frames", type=int, default=1000, help="default: 1000")
+    overlay.add_argument("--json", action="store_true", help="print the figures as JSON")
 
     compare = _verb(verbs, "compare", "regression verdict on two results", _COMPARE, run_compare)
     compare.add_argument("before", type=Path, help="result.json of the run to compare with")
@@ -277,6 +297,35 @@ def run_soak(args: argparse.Namespace) -> int:
             progress,
         )
     return finish(result, html_report(result), args)
+
+
+def run_viewers(args: argparse.Namespace) -> int:
+    """`sonocart bench viewers`."""
+    from edge.bench.viewers import measure_viewers
+
+    open_bundle(args.bundle).model(args.precision)
+    arguments = ["--source", args.source, "--precision", args.precision]
+    with progress_bar("turns") as progress:
+        figures = measure_viewers(args.bundle, arguments, args.seconds, max(1, args.turns), progress)
+    return _print_figures(figures, args.json)
+
+
+def run_overlay(args: argparse.Namespace) -> int:
+    """`sonocart bench overlay`."""
+    from edge.bench.overlay import measure_overlay
+
+    with progress_bar("frames") as progress:
+        figures = measure_overlay(max(1, args.frames), progress)
+    return _print_figures(figures, args.json)
+
+
+def _print_figures(figures: dict[str, float], as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(figures))
+    else:
+        width = max(map(len, figures))
+        print("\n".join(f"{name:<{width}}  {value:.3f}" for name, value in figures.items()))
+    return 0
 
 
 def run_compare(args: argparse.Namespace) -> int:

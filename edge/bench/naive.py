@@ -19,6 +19,16 @@ from edge.errors import DataError
 STEPS = ("read", "convert", "infer", "blend", "encode")
 
 
+def blend(frame: cv2.typing.MatLike, risk: float) -> cv2.typing.MatLike:
+    """A translucent panel with the risk over a BGR frame, mixed as a whole."""
+    overlay = frame.copy()
+    cv2.rectangle(overlay, (1540, 20), (1900, 420), (20, 20, 20), -1)
+    mixed = cv2.addWeighted(overlay, 0.7, frame, 0.3, 0)
+    return cv2.putText(
+        mixed, f"risk {risk:.2f}", (1560, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3
+    )
+
+
 class NaiveLoop:
     """Plays a file for ever; one `step` a frame. `cpu_ms` collects each step's process CPU time."""
 
@@ -46,11 +56,7 @@ class NaiveLoop:
         marks.append(time.process_time_ns())
         risk, _ = self._session.run(["risk", "heatmap"], {self._input: tensor})
         marks.append(time.process_time_ns())
-        overlay = frame.copy()
-        cv2.rectangle(overlay, (1540, 20), (1900, 420), (20, 20, 20), -1)
-        frame = cv2.addWeighted(overlay, 0.7, frame, 0.3, 0)
-        text = f"risk {float(risk.reshape(-1)[0]):.2f}"
-        cv2.putText(frame, text, (1560, 200), cv2.FONT_HERSHEY_SIMPLEX, 1.5, (255, 255, 255), 3)
+        frame = blend(frame, float(risk.reshape(-1)[0]))
         marks.append(time.process_time_ns())
         _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         marks.append(time.process_time_ns())

@@ -26,7 +26,7 @@ from edge.outputs.panel import Content, content_of, draw_panel, panel_sizes, req
 from edge.outputs.place import find_place
 from edge.outputs.trend import Trend
 
-REFRESH_NS = 150_000_000
+REFRESH_NS = 250_000_000
 """Figures change at most this often, so that they can be read. A change of state is drawn at once."""
 
 
@@ -83,12 +83,14 @@ class Overlay:
         assert self._panel is not None
         assert self._line is not None
         strokes = [] if reading.region is None else corners(reading.region, frame.height)
+        covered = _squares(strokes)
         lesion = reading.findings.lesion
         if lesion is not None and lesion != reading.region:
-            strokes += outline(lesion, frame.height)
+            box = outline(lesion, frame.height)
+            strokes, covered = strokes + box, covered + box
         heat = reading.heat if choices.heatmap and isinstance(reading.shown, RiskEstimate) else None
         tinted = [] if heat is None else [_even(heat.area)]
-        under = tuple(lift(frame, area) for area in (*tinted, *strokes, self._place))
+        under = tuple(lift(frame, area) for area in (*tinted, *covered, self._place))
         if heat is not None:
             self._heat.draw(frame, heat.activation, heat.sequence, tinted[0])
         for stroke in strokes:
@@ -138,6 +140,15 @@ def _even(area: Roi) -> Roi:
     """Shrunk to even pixels."""
     x, y = (area.x + 1) & ~1, (area.y + 1) & ~1
     return Roi(x, y, max(2, (area.right & ~1) - x), max(2, (area.bottom & ~1) - y))
+
+
+def _squares(strokes: list[Roi]) -> list[Roi]:
+    """One area for the two strokes of each of the corners: few copies cost less than small ones."""
+    squares = []
+    for number, stroke in enumerate(strokes[:4]):  # the level ones; those at the bottom are every second
+        y = stroke.bottom - stroke.width if number % 2 else stroke.y
+        squares.append(Roi(stroke.x, y, stroke.width, stroke.width))
+    return squares
 
 
 def outline(box: Roi, height: int) -> list[Roi]:
