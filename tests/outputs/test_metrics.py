@@ -1,6 +1,8 @@
 """Prometheus is told what happened, under the names that are documented."""
 
+import json
 import re
+from pathlib import Path
 
 from edge.outputs.metrics import NAMES, Metrics
 from edge.timing import Timing
@@ -47,3 +49,14 @@ def test_labels_cannot_break_the_format():
     identity = type(IDENTITY)('a"b\\c\nd', "x", "int8")
     text = Metrics(identity, Timing()).exposition(0)
     assert 'model="a\\"b\\\\c\\nd"' in text
+
+
+def test_dashboard_asks_for_names_that_are_told():
+    board = json.loads((Path(__file__).parents[2] / "docs/grafana-sonocart.json").read_text())
+    asked = {
+        name
+        for panel in board["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"sonocart_\w+", target["expr"])
+    }
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in asked} == set(NAMES)

@@ -1,0 +1,15 @@
+"""The viewers' bench visits a real page and lets nothing behind."""
+
+import pytest
+
+from edge.bench import viewers
+
+
+@pytest.mark.slow
+def test_visitors_are_counted_and_the_stalled_one_is_dropped(bundle, monkeypatch):
+    monkeypatch.setattr(viewers, "MANY", 3)
+    monkeypatch.setattr(viewers, "IDLE", 5)
+    figures = viewers.measure_viewers(bundle.path, ["--source", "phantom:"], 1.0, 1, lambda _: None)
+    assert figures["one viewer: presented, Hz"] > 0
+    assert figures["3 viewers: seen by each, Hz"] > 0
+    assert 1.5 < figures["stalled viewer dropped after, s"] < 10
