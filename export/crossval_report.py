@@ -92,6 +92,7 @@ def summarise(results: Sequence[FoldResult]) -> dict[str, Any]:
             for name, areas in by_fold.items()
         },
         "auc_pooled": {name: pooled.mean_auc(name).json() for name in branches},
+        "auc_above": {name: pooled.difference(ALL, pooled, name).json() for name in branches if name != ALL},
         "auc_pooled_by_seed": [auc(pooled.malignant, row).json() for row in risks],
         "calibration": {
             "ece_by_seed": [round(expected_calibration_error(pooled.malignant, row), 4) for row in risks],
@@ -160,6 +161,13 @@ def table(report: dict[str, Any]) -> str:
         + "".join(
             f"{'{value:.3f} ({low:.3f}-{high:.3f})'.format(**report['auc_pooled'][name]):>24}"
             for name in branches
+        )
+    )
+    lines.append(
+        f"{'all above it':<24}{'':>24}"
+        + "".join(
+            f"{'{value:+.3f} ({low:+.3f},{high:+.3f})'.format(**figure):>24}"
+            for figure in report["auc_above"].values()
         )
     )
     lines += [
