@@ -48,7 +48,7 @@ from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import add_options, overrides
 from edge.service.journal import journal, set_level
-from edge.service.keep import start_recorders
+from edge.service.keep import PATIENT, start_dicom, start_recorders
 from edge.service.lock import only_instance
 from edge.service.model import ready_model
 from edge.service.notify import Heartbeat, Notifier
@@ -116,6 +116,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
         )
         reload.on("service.log_level", lambda new: set_level(new.service.log_level))
+        for setting in PATIENT:
+            reload.on(setting, lambda _: None)  # asked for when the next case begins
         for path, what in ((video, "recording"), (log_path, "log")):
             if path is not None:
                 require_writable(path, what)
@@ -136,6 +138,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             log = SessionLog(log_path)
             outputs.append(log)
             stack.callback(log.close)
+        # Before the recorders, so that it ends after them and keeps what they finish last.
+        outputs += start_dicom(settings, lambda: reload.settings, bundle, shown, desk, stack)
         recorders = start_recorders(settings, identity, source.info.rate, timing, desk)
         for recorder in recorders:
             outputs.append(recorder)

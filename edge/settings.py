@@ -170,6 +170,25 @@ class RecordingSettings(Section, frozen=True):
     ] = False
 
 
+class DicomSettings(Section, frozen=True):
+    """Snapshots and recordings for the hospital's archive, without identity unless `identified` is set."""
+
+    queue: Annotated[
+        Path | None,
+        says("queue snapshots and recordings as DICOM here", option="--dicom", metavar="FOLDER"),
+    ] = None
+    pacs: Annotated[
+        str | None, says("send what is queued there", option="--pacs", metavar="AET@HOST:PORT")
+    ] = None
+    own_title: Annotated[str, says("application entity title of this cart")] = "SONOCART"
+    identified: Annotated[bool, says("write the patient's name, order and dates")] = False
+    worklist: Annotated[Path | None, says("file with the order, read when a case begins")] = None
+    accession: Annotated[str | None, says("which order of the worklist")] = None
+    patient_id: Annotated[str | None, says("the patient, where there is no worklist")] = None
+    patient_name: Annotated[str, says("in DICOM's form, Family^Given")] = ""
+    subject: Annotated[str, says("code instead of a name in a study without identity")] = "ANONYMOUS"
+
+
 class LimitSettings(Section, frozen=True):
     """How much of anything."""
 
@@ -198,5 +217,6 @@ class Settings(Section, frozen=True):
     page: PageSettings = PageSettings()
     screen: ScreenSettings = ScreenSettings()
     recording: RecordingSettings = RecordingSettings()
+    dicom: DicomSettings = DicomSettings()
     limits: LimitSettings = LimitSettings()
     service: ServiceSettings = ServiceSettings()

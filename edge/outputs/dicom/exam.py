@@ -71,6 +71,7 @@ class Exam:
         clip: the source's pictures.
         annotated_still: with overlay.
         annotated_clip: with overlay.
+        study_uid: of a study that has more than this in it; empty where it follows from the content.
     """
 
     identity: Order | Subject
@@ -83,6 +84,7 @@ class Exam:
     clip: Clip | None = None
     annotated_still: Still | None = None
     annotated_clip: Clip | None = None
+    study_uid: str = ""
 
     def __post_init__(self) -> None:
         if self.field is Uncut.WITH_TEXT and isinstance(self.identity, Subject):

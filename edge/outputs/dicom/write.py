@@ -44,7 +44,7 @@ def write_exam(exam: Exam, folder: Path) -> Written:
     """
     if folder.exists():
         raise CannotCreateError(f"'{folder}' exists already; choose another --out or remove it first")
-    study = Study(_study_uid(exam), exam.identity, exam.captured_at, version("sonocart"))
+    study = Study(exam.study_uid or _study_uid(exam), exam.identity, exam.captured_at, version("sonocart"))
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

@@ -1,0 +1,196 @@
+"""From the running picture to the queue: what the operator keeps becomes one study, and nothing is lost."""
+
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+
+import numpy as np
+import pydicom
+import pytest
+
+from edge.contract.roi import Roi
+from edge.errors import CannotCreateError, DataError
+from edge.exam.desk import Choices, Desk
+from edge.loop import Overlay
+from edge.outputs.dicom import keeper as module
+from edge.outputs.dicom.finding import Model
+from edge.outputs.dicom.keeper import Keeper, as_rgb
+from edge.outputs.dicom.order import Order, Subject
+from edge.outputs.dicom.outbox import Outbox
+from edge.outputs.recorder import Habits, Recorder
+from edge.outputs.recordings import Recordings
+from edge.outputs.segment import Shelf
+from edge.timing import Timing
+from tests.clips import i420, tissue
+from tests.fakes import spec
+from tests.outputs.readings import IDENTITY, POINT, reading
+from tests.test_blit import ENCODINGS, blank
+from tests.test_blit import as_rgb as expected_rgb
+
+FIELD = Roi(160, 40, 320, 280)
+MODEL = Model(name="m", version="7", precision="fp32", bundle_id="abcdef012345", passport_id=None)
+
+
+def shown(sequence, overlay, risk=0.7):
+    luma = tissue(sequence, 360, 640, (160, 40, 320, 280))
+    luma[4:20, 4:150] = 235  # the scanner's text
+    frame = i420(luma, sequence=sequence, captured_ns=sequence * 40_000_000)
+    said = reading(frame, field=FIELD, risk=risk)
+    under = overlay.draw(frame, said, np.zeros((90, 160), np.uint8))
+    return frame, replace(said, under=under, panel=overlay.place)
+
+
+class Cart:
+    """A keeper with its desk and queue, fed picture by picture."""
+
+    def __init__(self, folder, identify=Subject, outbox=None, recordings=None):
+        self.desk = Desk(spec(), Choices(None, POINT))
+        self.outbox = Outbox(folder / "queue")
+        self.keeper = Keeper(self.desk, MODEL, identify, outbox or self.outbox, recordings)
+        self.overlay, self.sequence = Overlay(IDENTITY), 0
+
+    def order(self, text):
+        self.desk.follow(text, Roi(0, 0, 640, 360))
+
+    def show(self, **options):
+        picture = shown(self.sequence, self.overlay, **options)
+        self.keeper.present(*picture)
+        self.sequence += 1
+        return picture
+
+    def objects(self):
+        return [pydicom.dcmread(item.path) for item in self.outbox.waiting()]
+
+    def said(self):
+        return [event.text for event in self.desk.events() if event.kind == "dicom"]
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_snapshot_becomes_pictures_and_report_of_one_study(tmp_path):
+    cart = Cart(tmp_path)
+    cart.show()
+    cart.order('{"snapshot": true}')
+    cart.show()
+    cart.show()
+    cart.keeper.close()
+    objects = {item.SeriesDescription: item for item in cart.objects() if "SeriesDescription" in item}
+    assert len(cart.objects()) == 3
+    assert len({item.StudyInstanceUID for item in cart.objects()}) == 1
+    clean, annotated = objects["sonocart clean"].pixel_array, objects["sonocart annotated"].pixel_array
+    source = expected_rgb(i420(tissue(1, 360, 640, (160, 40, 320, 280))))
+    inside = np.s_[80:280, 200:440]
+    assert np.abs(clean[inside].astype(int) - source[inside]).max() <= 2  # of the picture after the order
+    assert clean[4:20, 4:150].max() == annotated[4:20, 4:150].max() == 0  # no text of the scanner
+    place = cart.overlay.place
+    assert annotated[place.y : place.bottom, place.x : place.right].max() > 200
+    report = next(item for item in cart.objects() if item.Modality == "SR")
+    assert "70.0" in str(report)
+    assert {str(item.PatientName) for item in cart.objects()} == {"ANONYMOUS^"}
+    assert cart.said() == ["a snapshot is kept"]
+
+
+def test_one_case_is_one_study_and_a_new_case_another(tmp_path):
+    cart = Cart(tmp_path)
+    for order in ('{"snapshot": true}', '{"snapshot": true}', '{"grade": null}', '{"snapshot": true}'):
+        cart.order(order)
+        cart.show()
+    cart.keeper.close()
+    studies = [item.StudyInstanceUID for item in cart.objects() if item.Modality == "SR"]
+    assert len(studies) == 3
+    assert len(set(studies)) == 2
+
+
+def test_hidden_risk_is_not_reported(tmp_path):
+    cart = Cart(tmp_path)
+    cart.order('{"snapshot": true}')
+    frame, said = shown(0, cart.overlay)
+    cart.keeper.present(frame, replace(said, choices=replace(said.choices, hidden=True)))
+    cart.keeper.close()
+    assert sorted(item.Modality for item in cart.objects()) == ["US", "US"]
+
+
+def test_worklist_names_the_patient(tmp_path):
+    cart = Cart(tmp_path, lambda: Order("P1", "Doe^Jane", study_uid="1.2.3.4"))
+    cart.order('{"snapshot": true}')
+    cart.show()
+    cart.keeper.close()
+    assert {(i.PatientID, str(i.PatientName), i.StudyInstanceUID) for i in cart.objects()} == {
+        ("P1", "Doe^Jane", "1.2.3.4")
+    }
+
+
+def test_malformed_worklist_loses_nothing_and_names_nobody(tmp_path):
+    def refuse():
+        raise DataError("worklist 'w.wl': 'sex' is not M, F or O")
+
+    cart = Cart(tmp_path, refuse)
+    cart.order('{"snapshot": true}')
+    cart.show()
+    cart.keeper.close()
+    assert {item.PatientIdentityRemoved for item in cart.objects()} == {"YES"}
+    assert cart.said() == [
+        "this study is written without identity: worklist 'w.wl': 'sex' is not M, F or O",
+        "a snapshot is kept",
+    ]
+
+
+def test_full_disk_keeps_the_snapshot_until_there_is_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.02)
+    real, full = Outbox(tmp_path / "queue"), [True] * 3
+
+    class Full:
+        def put(self, files):
+            if full:
+                full.pop()
+                raise CannotCreateError("cannot queue: No space left on device")
+            return real.put(files)
+
+    cart = Cart(tmp_path, outbox=Full())
+    cart.order('{"snapshot": true}')
+    cart.show()
+    until(lambda: len(cart.objects()) == 3)
+    cart.keeper.close()
+    assert cart.said()[-1] == "a snapshot is kept"
+    assert "No space left" in cart.said()[0]
+
+
+def test_picture_without_a_known_field_is_not_kept_unmasked(tmp_path):
+    cart = Cart(tmp_path)
+    cart.order('{"snapshot": true}')
+    frame, said = shown(0, cart.overlay)
+    cart.keeper.present(frame, replace(said, field=None, region=None))
+    cart.keeper.close()
+    assert cart.objects() == []
+    assert "field is not known" in cart.said()[0]
+
+
+def test_finished_recording_joins_the_study(tmp_path):
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    cart = Cart(tmp_path, recordings=shelf)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
+    cart.order('{"snapshot": true}')
+    for _ in range(12):
+        recorder.present(*cart.show())
+    recorder.close()
+    cart.keeper.close()
+    clips = [item for item in cart.objects() if "NumberOfFrames" in item]
+    assert [item.NumberOfFrames for item in clips] == [12, 12]
+    assert len({item.StudyInstanceUID for item in cart.objects()}) == 1
+    assert len(cart.objects()) == 5
+    if shutil.which("dciodvfy") is not None:
+        for item in cart.outbox.waiting():
+            said = subprocess.run(["dciodvfy", str(item.path)], capture_output=True, text=True, check=False)
+            assert "Error" not in said.stderr + said.stdout
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=str)
+def test_rgb_of_every_format(encoding):
+    frame = blank(encoding, 150)
+    assert np.abs(as_rgb(frame).astype(int) - expected_rgb(frame)).max() <= 1
