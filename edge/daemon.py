@@ -43,17 +43,18 @@ from edge.exam.reading import Identity
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
 from edge.outputs.recorder import Recorder
+from edge.outputs.recordings import Recordings
 from edge.outputs.screen import Screen
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import add_options, overrides
 from edge.service.journal import journal, set_level
-from edge.service.keep import PATIENT, start_dicom, start_recorders
+from edge.service.keep import PATIENT, recordings_of, start_dicom, start_recorders
 from edge.service.lock import only_instance
 from edge.service.model import ready_model
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
-from edge.settings import PageSettings, Settings
+from edge.settings import Settings
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
@@ -97,7 +98,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         raise UsageError(f"no {missing} is given, nor set in a configuration. Run: sonocart run --help")
     video, log_path, pace = settings.recording.video, settings.recording.log, settings.source.pace
     _refuse_overwriting(source_address, video, log_path)
-    timing, stop = Timing(), threading.Event()
+    timing, stop, recordings = Timing(), threading.Event(), recordings_of(settings)
     with ExitStack() as stack:
         bundle, worker = ready_model(
             settings.model, bundle_path, lambda found: EngineWorker(_engine_maker(settings, found), timing)
@@ -123,7 +124,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
                 require_writable(path, what)
         outputs: list[Output] = []
         if settings.page.address is not None:
-            outputs += _start_page(settings.page, bundle, identity, desk, timing, stack)
+            outputs += _start_page(settings, bundle, identity, desk, timing, recordings, stack)
         if settings.screen.full:
             screen = Screen(desk, stop.set)
             outputs.append(screen)
@@ -139,8 +140,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             outputs.append(log)
             stack.callback(log.close)
         # Before the recorders, so that it ends after them and keeps what they finish last.
-        outputs += start_dicom(settings, lambda: reload.settings, bundle, shown, desk, stack)
-        recorders = start_recorders(settings, identity, source.info.rate, timing, desk)
+        outputs += start_dicom(settings, lambda: reload.settings, bundle, shown, desk, recordings, stack)
+        recorders = start_recorders(settings, recordings, identity, source.info.rate, timing, desk)
         for recorder in recorders:
             outputs.append(recorder)
             stack.callback(recorder.close)
@@ -207,7 +208,13 @@ def _refuse_overwriting(source_address: str, video: Path | None, log: Path | Non
 
 
 def _start_page(
-    page: PageSettings, bundle: Bundle, identity: Identity, desk: Desk, timing: Timing, stack: ExitStack
+    settings: Settings,
+    bundle: Bundle,
+    identity: Identity,
+    desk: Desk,
+    timing: Timing,
+    recordings: Recordings | None,
+    stack: ExitStack,
 ) -> list[Output]:
     from edge.outputs.metrics import Metrics
     from edge.outputs.page.access import read_tokens
@@ -215,10 +222,11 @@ def _start_page(
     from edge.outputs.page.server import PageServer, parse_address
     from edge.outputs.page.serving import Serving
 
+    page = settings.page
     assert page.address is not None
     host, port = parse_address(page.address)
     tokens = None if page.tokens is None else read_tokens(page.tokens)
-    serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers)
+    serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings)
     metrics = Metrics(identity, timing)
     hub = Hub(identity, desk, timing, read_performance(bundle))
     stack.callback(hub.close)

@@ -43,6 +43,7 @@ def start_dicom(
     bundle: Bundle,
     precision: str,
     desk: Desk,
+    recordings: Recordings | None,
     stack: ExitStack,
 ) -> list[Output]:
     """What writes DICOM and sends it, if the settings have a queue; `stack` ends it.
@@ -53,6 +54,7 @@ def start_dicom(
         bundle: whose estimates they are.
         precision: of the engine.
         desk: the operator's.
+        recordings: whose finished ones go to the archive too.
         stack: closed at the end of the run.
 
     Raises:
@@ -82,7 +84,7 @@ def start_dicom(
         bundle_id=bundle.id,
         passport_id=None,
     )
-    keeper = Keeper(desk, model, lambda: _identity(current().dicom), outbox, recordings_of(settings))
+    keeper = Keeper(desk, model, lambda: _identity(current().dicom), outbox, recordings)
     stack.callback(keeper.close)
     return [keeper]
 
@@ -107,7 +109,12 @@ def _identity(chosen: DicomSettings) -> Order | Subject:
 
 
 def start_recorders(
-    settings: Settings, identity: Identity, rate: float, timing: Timing, desk: Desk
+    settings: Settings,
+    recordings: Recordings | None,
+    identity: Identity,
+    rate: float,
+    timing: Timing,
+    desk: Desk,
 ) -> list[Recorder]:
     """One for the file that was named, one for the folder of recordings; `rate` is the source's."""
     kept, wait = settings.recording, settings.source.pace is Pace.MAX
@@ -119,7 +126,6 @@ def start_recorders(
         recorders.append(
             Recorder(OneFile(kept.video), identity, habits, timing, None if kept.folder else desk)
         )
-    recordings = recordings_of(settings)
     if recordings is not None:
         habits = Habits(rate, kept.before_s, kept.raw, wait, on_request=not kept.always)
         recorders.append(Recorder(Shelf(recordings), identity, habits, timing, desk))

@@ -43,6 +43,10 @@ WAYS: dict[tuple[str, str], Role] = {
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/snapshot.jpg"): Role.OPERATOR,
     ("POST", "/order"): Role.OPERATOR,
+    ("GET", "/recordings"): Role.OPERATOR,
+    ("GET", "/recordings/list"): Role.OPERATOR,
+    ("GET", "/recordings/{clip}/{part}"): Role.OPERATOR,
+    ("POST", "/recordings"): Role.OPERATOR,
 }
 """Every way into the page. An order through /live needs what POST /order needs."""
 

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -33,6 +33,7 @@ from edge.errors import SonocartError
 from edge.outputs.metrics import Metrics
 from edge.outputs.page.access import COOKIE, WAYS, Role, cookie_of, role_of
 from edge.outputs.page.hub import STALE_S, Hub, View
+from edge.outputs.page.kept import change, download, listed
 from edge.outputs.page.serving import Serving
 
 READY = "next"
@@ -69,6 +70,10 @@ def build_app(hub: Hub, metrics: Metrics, serving: Serving, hosts: set[str]) -> 
         ("GET", "/metrics"): site.metrics,
         ("GET", "/snapshot.jpg"): site.snapshot,
         ("POST", "/order"): site.order,
+        ("GET", "/recordings"): site.recordings,
+        ("GET", "/recordings/list"): site.recordings_list,
+        ("GET", "/recordings/{clip}/{part}"): site.recording,
+        ("POST", "/recordings"): site.change_recording,
     }
     routes = [
         _route(method, path, role, answers[method, path], serving) for (method, path), role in WAYS.items()
@@ -208,6 +213,31 @@ class _Site:
     async def order(self, request: Request) -> Response:
         try:
             self._carry_out(await _body(request))
+        except SonocartError as error:
+            return _plain(str(error), 422)
+        return Response(status_code=204, headers=_HEADERS)
+
+    async def recordings(self, _: Request) -> Response:
+        return _answer(self._assets["recordings.html"], "text/html")
+
+    async def recordings_list(self, _: Request) -> Response:
+        try:
+            return _json(await asyncio.to_thread(listed, self._serving.recordings))
+        except SonocartError as error:
+            return _plain(str(error), 404)
+
+    async def recording(self, request: Request) -> Response:
+        clip, part = request.path_params["clip"], request.path_params["part"]
+        try:
+            path, name = download(self._serving.recordings, clip, part)
+        except SonocartError as error:
+            return _plain(str(error), 404)
+        return FileResponse(path, headers=_HEADERS, filename=name)
+
+    async def change_recording(self, request: Request) -> Response:
+        body = await _body(request)
+        try:
+            await asyncio.to_thread(change, self._serving.recordings, body)
         except SonocartError as error:
             return _plain(str(error), 422)
         return Response(status_code=204, headers=_HEADERS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.outputs.page.access import Tokens
+from edge.outputs.recordings import Recordings
 
 MAX_VIEWERS = 64
 
@@ -19,6 +20,7 @@ class Serving:
         certificate, key: PEM files for TLS; the key may stand in the certificate's file.
         hosts: further names that the page answers to, as browsers write them without the port.
         viewers: at a time, at most.
+        recordings: that an operator may download, protect and delete.
     """
 
     tokens: Tokens | None = None
@@ -26,3 +28,4 @@ class Serving:
     key: Path | None = None
     hosts: tuple[str, ...] = ()
     viewers: int = MAX_VIEWERS
+    recordings: Recordings | None = None
