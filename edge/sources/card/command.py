@@ -60,9 +60,12 @@ def describe(card: Card) -> str:
         lines.append(f"  USB at {card.usb_mbit:g} Mbit/s{slow}")
     if card.held_by:
         lines.append(f"  in use by {', '.join(card.held_by)}")
-    for name in dict.fromkeys(offer.format for offer in card.offers):
+    for name in dict.fromkeys(offer.format for offer in card.offers if offer.taken):
         offers = [offer for offer in card.offers if offer.format == name]
         sizes = [f"{o.width}x{o.height}" + (f" at {o.rate:g}" if o.rate else "") for o in offers[:_SHOWN]]
         more = f" and {len(offers) - _SHOWN} more" if len(offers) > _SHOWN else ""
-        lines.append(f"  {name}  {', '.join(sizes)}{more}" + ("" if offers[0].taken else "  (not taken)"))
+        lines.append(f"  {name}  {', '.join(sizes)}{more}")
+    others = dict.fromkeys(offer.format for offer in card.offers if not offer.taken)
+    if others:
+        lines.append(f"  not taken: {', '.join(others)}")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge.errors import SonocartError
 from edge.sources.card import videodev2 as v
 from edge.sources.card.choose import explained, stable_path
-from edge.sources.card.device import VideoDevice
+from edge.sources.card.device import Timings, VideoDevice
 from edge.sources.card.holders import holders
 from edge.sources.card.kernel import Kernel
 from edge.sources.card.layout import FORMATS
@@ -84,7 +84,7 @@ def _card(node: str, kernel: Kernel, sysfs: Path) -> Card | None:
             found.card.decode(errors="replace"),
             found.driver.decode(errors="replace"),
             found.bus_info.decode(errors="replace"),
-            tuple(_offers(device)),
+            tuple(_offers(device, received.timings)),
             f"up to {best}" if best else "",
             f"{arrives} ({received.timings})" if received.timings else arrives,
             speed,
@@ -103,10 +103,15 @@ def _unknown(
     return Card(source, node, "", "", "", (), "", "", speed, held, str(problem))
 
 
-def _offers(device: VideoDevice) -> list[Offer]:
+def _offers(device: VideoDevice, timings: Timings | None) -> list[Offer]:
+    """Of a digital input what arrives is the only size, whatever the driver could scale it to."""
     found = []
     for entry in device.formats():
         letters = v.letters(entry.pixelformat)
+        if timings is not None:
+            rate = round(timings.rate, 3)
+            found.append(Offer(letters, timings.width, timings.height, rate, letters in FORMATS))
+            continue
         present = device.format()
         for size in device.sizes(entry.pixelformat) or [(present.width, present.height)]:
             rate = max(device.rates(entry.pixelformat, *size), default=0.0)

@@ -36,6 +36,7 @@ STUCK_NS = 3_000_000_000  # without a picture though a signal is there, before t
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)  # between attempts that fail in a row
 _SETTLED_NS = 5_000_000_000  # of pictures, before a failure counts as the first one again
 _OLDEST_NS = 1_000_000_000  # a time stamp further from now is not believed
+_SPEAKING = (errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBUSY, errno.EACCES, errno.EPERM)
 _WRAP = 1 << 32  # of the driver's sequence numbers
 
 
@@ -254,8 +255,9 @@ class CardSource:
             device.close()
 
     def _because(self, error: OSError) -> str:
-        known = explained(self._path, error)
-        return str(known) if error.errno != errno.EIO else f"{error.strerror} at '{self._path}'"
+        if error.errno in _SPEAKING:
+            return str(explained(self._path, error))
+        return f"'{self._path}' fails: {error.strerror}; opening it again"
 
     def _describe(self, mode: Mode) -> None:
         self._info = SourceInfo(SCHEME + self._path, mode.width, mode.height, mode.rate)

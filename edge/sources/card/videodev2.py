@@ -278,5 +278,6 @@ def fourcc(code: str) -> int:
 
 
 def letters(number: int) -> str:
-    """The four letters of a pixel format's number, for messages."""
-    return number.to_bytes(4, "little").decode("latin-1").rstrip()
+    """The four letters of a pixel format's number, for messages; its top bit means big-endian."""
+    code = (number & 0x7FFFFFFF).to_bytes(4, "little").decode("latin-1").rstrip()
+    return code + "-BE" if number >> 31 else code

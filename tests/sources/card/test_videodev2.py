@@ -82,3 +82,4 @@ def test_sizes_offsets_numbers_and_constants_are_those_of_the_kernels_header(tmp
 def test_letters_of_a_pixel_format():
     assert v.letters(v.fourcc("YUYV")) == "YUYV"
     assert v.letters(v.fourcc("Y16")) == "Y16"
+    assert v.letters(v.fourcc("Y16") | 1 << 31) == "Y16-BE"
