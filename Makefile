@@ -6,7 +6,7 @@ BUNDLE ?= runs/demo/bundle
 STUDY ?= studies/busi
 FOLDS ?= 4
 
-.PHONY: help venv demo test test-slow check bench agreement kernels deb clean
+.PHONY: help venv demo test test-slow check bench agreement kernels deb test-vm clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -56,6 +56,10 @@ kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
 # For a Jetson with JetPack 6: make deb DEB='--arch arm64 --python 3.10 --system-site-packages'
 deb: venv ## the Debian package for a cart, into dist/
 	$(BIN)/python packaging/build_deb.py $(DEB)
+
+# Needs root and apt; keeps Debian and its kernel in ~/.cache/sonocart-vm. ROWS=1,27 runs some rows of the table.
+test-vm: deb ## the packaged service in a virtual cart with a V4L2 device, broken on purpose
+	$(BIN)/python tests/vm/cart.py --deb $$(ls -t dist/sonocart_*_amd64.deb | head -1) $(if $(ROWS),--rows $(ROWS))
 
 clean: ## remove the environment, runs and caches
 	rm -rf .venv runs dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

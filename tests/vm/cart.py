@@ -40,10 +40,9 @@ def main() -> int:
     parser.add_argument("--rows", help="of the table of faults, with commas between")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if os.geteuid() != 0 or missing:
-        needed = "root" if os.geteuid() != 0 else f"{', '.join(missing)}: apt-get install {PACKAGES}"
-        print(f"the virtual cart cannot be made here; needs {needed}", file=sys.stderr)
+    lacking = _lacking()
+    if lacking:
+        print(f"the virtual cart cannot be made here; needs {lacking}", file=sys.stderr)
         return 69
     args.cache.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
@@ -55,6 +54,21 @@ def main() -> int:
     if args.json is not None:
         args.json.write_text(json.dumps({"accelerator": accel, "results": results}, indent=2) + "\n")
     return 0 if results and all(result["passed"] for result in results) else 1
+
+
+def _lacking() -> str:
+    """What this machine lacks after an attempt to install it; empty if nothing."""
+    if os.geteuid() != 0:
+        return "root, for file systems and device nodes"
+    if any(shutil.which(tool) is None for tool in TOOLS):
+        if shutil.which("apt-get") is None:
+            return f"apt, or these: {PACKAGES}"
+        for command in ("update", f"install -y --no-install-recommends {PACKAGES}"):
+            subprocess.run(
+                ["apt-get", "-qq", *command.split()], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    return f"{', '.join(missing)}: apt-get install {PACKAGES}" if missing else ""
 
 
 def _make_guest(cache: Path, deb: Path) -> None:

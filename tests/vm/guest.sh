@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 folder=$(realpath "$1") deb=$(realpath "$2") bundle=$(realpath "$3")
 cd "$folder"
-trap 'umount -q "$folder"/root/proc || true' EXIT
+trap 'umount -q "$folder"/root/proc 2>/dev/null || true' EXIT
 
 if [ ! -e base.tar ]; then
     packages=systemd,systemd-sysv,dbus,udev,kmod,python3,v4l-utils,iproute2,procps
@@ -25,7 +25,7 @@ depmod -b kernel "$version"
 
 depends() { # the files of modules and of all that they need, in the order of loading
     for name in "$@"; do modprobe -d kernel -S "$version" --show-depends "$name"; done |
-        awk '/^insmod/ && !seen[$2]++ { print $2 }'
+        awk '/^insmod/ && !seen[$2]++ { print $2 }' | sed "s|^$folder/||"
 }
 
 rm -rf root initramfs

@@ -20,7 +20,7 @@ PYTHON = "/opt/sonocart/bin/python3"
 PATIENCE_S = 90.0  # of emulation on a busy machine; figures are measured, this is only the end of waiting
 GOOD = """\
 [source]
-address = "v4l2:/dev/sonocart/card,size=640x480"
+address = "v4l2:/dev/sonocart/card"
 [model]
 bundle = "/var/lib/sonocart/bundle"
 roi = [64, 64, 320, 240]
@@ -32,6 +32,7 @@ always = true
 [service]
 lock = "/run/sonocart/lock"
 """
+PATTERN = "21"  # vivid's noise
 LIVE = ("live", "probe still")
 
 
@@ -221,12 +222,27 @@ def gaps():
     return goes_on(half)
 
 
-def bind(word):
-    return lambda: Path(f"/sys/bus/platform/drivers/vivid/{word}").write_text("vivid.0")
+DRIVER = Path("/sys/bus/platform/drivers/vivid")
+
+
+def pull():
+    (DRIVER / "unbind").write_text("vivid.0")
+
+
+def plug():
+    """A card that is plugged in again is a new one, with the driver's own settings."""
+    (DRIVER / "bind").write_text("vivid.0")
+    wait(lambda: list(Path("/dev").glob("video*")), "the card")
+    moving()
+
+
+def moving():
+    """A picture that a scanner could send: grey, and never twice the same."""
+    control(test_pattern=int(PATTERN), horizontal_movement=5, osd_text_mode=0)
 
 
 def unplug():
-    return fault_and_cure(bind("unbind"), bind("bind"), ("device lost",))
+    return fault_and_cure(pull, plug, ("device lost",))
 
 
 def restarted(fault, patience=PATIENCE_S):
@@ -443,14 +459,14 @@ def bound():
     sh("systemctl restart sonocart")
     live()
     begin = now()
-    bind("unbind")()
+    pull()
     try:
         wait(lambda: show("ActiveState") in ("inactive", "failed"), "the end of the unit")
         ended = now() - begin
     finally:
         (folder / "card.conf").unlink()
         healed = now()
-        bind("bind")()
+        plug()
         sh("systemctl daemon-reload")
     return "stopped and started", ended, first_state(healed, LIVE)
 
@@ -506,14 +522,20 @@ def finished(name, begun=False):
     os.sync()
 
 
+def smaller():
+    """640x480, which emulation can keep up with."""
+    sh(f"v4l2-ctl -d {card()} --set-dv-bt-timings index=0", check=False)
+
+
 def prepare():
     if CONFIG.read_text() != GOOD:
         CONFIG.write_text(GOOD)
         os.sync()
     begin = now()
     wait(lambda: list(Path("/dev").glob("video*")), "the card")
-    sh(f"v4l2-ctl -d {card()} --set-dv-bt-timings index=0", check=False)
-    control(test_pattern=int(os.environ.get("PATTERN", "21")), horizontal_movement=5, osd_text_mode=0)
+    sh("systemctl stop sonocart", check=False)
+    smaller()
+    moving()
     sh("systemctl restart sonocart", check=False)
     live()
     return now() - begin
@@ -549,8 +571,9 @@ def main():
             sh("systemctl reset-failed sonocart", check=False)
             if name != "package purged":
                 CONFIG.write_text(GOOD)
-                sh("modprobe -n vivid; echo vivid.0 > /sys/bus/platform/drivers/vivid/bind", check=False)
-                with contextlib.suppress(FailedError):
+                with contextlib.suppress(FailedError, OSError):
+                    if not list(Path("/dev").glob("video*")):
+                        plug()
                     signal_back()
                 sh("systemctl restart sonocart", check=False)
         result["took"] = round(now() - begin, 1)
