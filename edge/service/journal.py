@@ -7,6 +7,7 @@ A reader that stalls, a full device or a closed stderr costs lines, never time a
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -103,9 +104,14 @@ def journal(level: str) -> Iterator[None]:
     root.addHandler(handler)
     set_level(level)
     threading.excepthook = _log_thread
+    faults = not faulthandler.is_enabled() and _is_open(2)
+    if faults:
+        faulthandler.enable(2)  # the watchdog's SIGABRT leaves every thread's stack in the journal
     try:
         yield
     finally:
+        if faults:
+            faulthandler.disable()
         threading.excepthook = before_hook
         logging.getLogger("edge").setLevel(before_level)
         root.removeHandler(handler)
@@ -114,6 +120,14 @@ def journal(level: str) -> Iterator[None]:
 def set_level(level: str) -> None:
     """Our records from `level` up are written; those of libraries from warnings up."""
     logging.getLogger("edge").setLevel(level.upper())
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _is_terminal(descriptor: int) -> bool:

@@ -177,3 +177,11 @@ def test_a_stopped_and_resumed_service_goes_on(config, systemd):
         systemd.wait_for("WATCHDOG=1")
         code, _, err = end(process)
     assert code == 0, err
+
+
+def test_the_watchdogs_abort_leaves_every_threads_stack_in_the_log(config, systemd):
+    with start(config, systemd) as process:
+        systemd.wait_for("WATCHDOG=1")
+        code, _, err = end(process, signal.SIGABRT)
+    assert code == -signal.SIGABRT
+    assert "run_loop" in err
