@@ -47,10 +47,13 @@ def choose_points(malignant: ArrayLike, risks: ArrayLike) -> tuple[OperatingPoin
     """
     truth, risk = np.asarray(malignant, bool), np.asarray(risks, np.float64)
     levels = np.unique(np.concatenate([[0.0], risk, [1.0]]))
+    balanced = float(truth.mean())
+    sensitive = _below(levels, _lower_limit(risk[truth], 1 - SENSITIVITY))
+    specific = 1 - _below(1 - levels[::-1], _lower_limit(1 - risk[~truth], 1 - SPECIFICITY))
     chosen = {
-        "high-sensitivity": _below(levels, _lower_limit(risk[truth], 1 - SENSITIVITY)),
-        "balanced": float(truth.mean()),
-        "high-specificity": 1 - _below(1 - levels[::-1], _lower_limit(1 - risk[~truth], 1 - SPECIFICITY)),
+        "high-sensitivity": min(sensitive, balanced),  # where the classes lie far apart the order is kept
+        "balanced": balanced,
+        "high-specificity": max(specific, balanced),
     }
     return tuple(
         OperatingPoint(name=name, threshold=float(np.clip(threshold, _EDGE, 1 - _EDGE)))

@@ -79,7 +79,14 @@ def test_a_small_risk_is_not_cut_off():
 def test_thresholds_lie_between_risks_not_on_them():
     chosen = thresholds([0] * 20 + [1] * 20, [0.1] * 20 + [0.5] * 20)
     assert chosen["high-sensitivity"] == pytest.approx(0.3)
-    assert chosen["high-specificity"] == pytest.approx(0.3)
+    chosen = thresholds([0] * 20 + [1] * 20, [0.5] * 20 + [0.9] * 20)
+    assert chosen["high-specificity"] == pytest.approx(0.7)
+
+
+def test_the_order_is_kept_where_the_classes_lie_far_apart():
+    for low, high in ((0.0, 0.2), (0.8, 1.0), (0.01, 0.99)):
+        chosen = thresholds([0] * 30 + [1] * 20, [low] * 30 + [high] * 20)
+        assert chosen["high-sensitivity"] <= chosen["balanced"] <= chosen["high-specificity"]
 
 
 def test_performance_counts_what_the_threshold_calls():
