@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,8 @@ def main(arguments: Sequence[str]) -> None:
     """Run by `EngineProcess` with the numbers of the socket and of the shared memory."""
     for number in (signal.SIGINT, signal.SIGTERM):  # they reach the whole group; the daemon ends this one
         signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # where memory runs out, this process goes and not the daemon
+        Path("/proc/self/oom_score_adj").write_text("900")
     pipe, memory = (int(descriptor) for descriptor in arguments)
     with Connection(pipe) as connection:
         serve(connection, np.frombuffer(mmap.mmap(memory, STAGED_BYTES), np.uint8))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.engines.base import EngineError
-from edge.engines.worker import FAILURES, REPLACEMENTS, EngineWorker, Job
+from edge.engines.worker import FAILURES, REPEATS, REPLACEMENTS, EngineWorker, Job
 from edge.timing import Timing
 from tests.fakes import FakeEngine
 
@@ -127,3 +127,39 @@ def test_late_answer_of_a_replaced_engine_is_ignored(start):
     worker.wait_ready()
     assert worker.poll(0.05) is None
     assert ask(worker, 2).inference.risk == 0.1
+
+
+class Stuck(FakeEngine):
+    """Says the same of everything."""
+
+    def infer(self, tensor):
+        return super().infer(TENSOR)
+
+
+def filled(level):
+    return np.full_like(TENSOR, level)
+
+
+def test_equal_answers_to_different_pictures_are_no_answer(start):
+    made = []
+
+    def make():
+        made.append(1)
+        return Stuck() if len(made) == 1 else FakeEngine()
+
+    worker = start(make)
+    worker.wait_ready()
+    reasons = []
+    for level in range(1 + REPEATS + FAILURES):
+        worker.submit(Job(filled(level), level, 0))
+        reasons.append(worker.wait().reason)
+    assert reasons[:REPEATS] == [""] * REPEATS  # two frames may well look the same to a network
+    assert reasons[REPEATS:-1] == ["the network says the same of every picture"] * FAILURES
+    assert worker.replacements == 1
+    assert reasons[-1] == ""
+
+
+def test_equal_answers_to_the_same_picture_are_right(start):
+    worker = start(Stuck)
+    for sequence in range(3 * REPEATS):
+        assert ask(worker, sequence).inference is not None
