@@ -19,10 +19,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge.contract.frame import Frame
+from edge.contract.frame import Plane
 from edge.errors import DataError, SonocartError
 from edge.sources.base import FrameSource, Pace, SourceEnded
 from edge.sources.messages import SLOT_BYTES, SLOTS, Ended, Failed, Message, Opened, Picture, Ready, Request
+from edge.sources.slabs import Slabs
 
 
 def main() -> None:
@@ -32,12 +33,14 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable()
     connection, memory = Connection(int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), SLOTS * SLOT_BYTES)
+    request = msgspec.json.decode(sys.argv[3], type=Request)
     _say(connection, Ready())
     try:
-        source = _open(request)
+        slots = Slots(memory)
+        source = _open(request, slots)
         info = source.info
         _say(connection, Opened(info.name, info.width, info.height, info.rate))
-        _decode(source, connection, memory, request.first)
+        _decode(source, connection, slots, request.first)
     except SourceEnded:
         _say(connection, Ended())
     except MemoryError:
@@ -51,40 +54,63 @@ def main() -> None:
         _say(connection, Failed(DataError.__name__, f"'{request.source}' cannot be decoded: {error}"))
 
 
-def _open(request: Request) -> FrameSource:
-    from edge.sources import stills, stream
+class Slots(Slabs):
+    """The shared memory as slabs: a picture is decoded into the slot in which it travels."""
 
-    source, pace = request.source, Pace(request.pace)
-    if source.startswith(stream.SCHEMES):
-        return stream.StreamSource(source)
-    if source.startswith(stills.SCHEME):
-        return stills.folder_source(source, pace=pace, repeat=request.repeat, first=request.first)
-    from edge.study.images import is_dicom
+    def __init__(self, memory: mmap.mmap):
+        """All slots are free."""
+        super().__init__()
+        self._memory = memory
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(SLOTS):
+            self._free.put(slot)
+        self._taken: int | None = None
 
-    path = Path(source)
-    if is_dicom(path):
-        return stills.dicom_source(path, pace=pace, repeat=request.repeat, first=request.first)
+    def take(self, size: int) -> Plane:
+        """The first `size` bytes of a free slot, as soon as there is one."""
+        if size > SLOT_BYTES:
+            raise DataError(f"a picture of {size} bytes; at most 8192x4608 pixels are accepted")
+        if self._taken is None:  # else the picture before it was never sent
+            self._taken = self._free.get()
+        return np.frombuffer(self._memory, np.uint8, size, self._taken * SLOT_BYTES)
+
+    def sent(self) -> int:
+        """The slot of the last picture, which is the cart's until it is given back."""
+        assert self._taken is not None  # the sources below keep their frames nowhere else
+        slot, self._taken = self._taken, None
+        return slot
+
+    def listen(self, connection: Connection) -> None:
+        """Collect slots that were given back; the cart's end is this process's."""
+        try:
+            while True:
+                self._free.put(connection.recv_bytes(1)[0])
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _open(request: Request, slots: Slots) -> FrameSource:
+    from edge.sources import stream
+
+    if request.source.startswith(stream.SCHEMES):
+        return stream.StreamSource(request.source, slots)
     from edge.sources.video import VideoSource
 
-    return VideoSource(path, pace=pace, repeat=request.repeat, first=request.first)
+    pace, path = Pace(request.pace), Path(request.source)
+    return VideoSource(path, pace=pace, repeat=request.repeat, first=request.first, slabs=slots)
 
 
-def _decode(source: FrameSource, connection: Connection, memory: mmap.mmap, first: int) -> None:
-    free: queue.SimpleQueue[int] = queue.SimpleQueue()
-    for slot in range(SLOTS):
-        free.put(slot)
-    threading.Thread(target=_listen, args=(connection, free), daemon=True).start()
+def _decode(source: FrameSource, connection: Connection, slots: Slots, first: int) -> None:
+    threading.Thread(target=slots.listen, args=(connection,), daemon=True).start()
     offset: int | None = None
     while True:
         frame = source.read()
         offset = first - frame.sequence if offset is None else offset
-        slot = free.get()
-        _write(frame, memory, slot)
         shapes = tuple(plane.shape for plane in frame.planes)
         _say(
             connection,
             Picture(
-                slot,
+                slots.sent(),
                 frame.format,
                 shapes,
                 frame.sequence + offset,
@@ -93,25 +119,6 @@ def _decode(source: FrameSource, connection: Connection, memory: mmap.mmap, firs
                 frame.matrix,
             ),
         )
-
-
-def _listen(connection: Connection, free: queue.SimpleQueue[int]) -> None:
-    """Collect slots that were read; the cart's end is this process's."""
-    try:
-        while True:
-            free.put(connection.recv_bytes(1)[0])
-    except (EOFError, OSError):
-        os._exit(0)
-
-
-def _write(frame: Frame, memory: mmap.mmap, slot: int) -> None:
-    begin = slot * SLOT_BYTES
-    if sum(plane.size for plane in frame.planes) > SLOT_BYTES:
-        raise DataError(f"a picture of {frame.width}x{frame.height} pixels; at most 8192x4608 are accepted")
-    for plane in frame.planes:
-        target = np.frombuffer(memory, np.uint8, plane.size, begin).reshape(plane.shape)
-        np.copyto(target, plane)
-        begin += plane.size
 
 
 def _say(connection: Connection, message: Message) -> None:

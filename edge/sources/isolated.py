@@ -1,7 +1,8 @@
 """A source that is decoded in a process of its own, which may crash, hang or be killed.
 
-Pictures come through shared memory without a name, which the kernel takes back whoever dies; each is copied
-once into memory of ours, so that the process can never change a frame that somebody holds.
+Pictures come through shared memory without a name, which the kernel takes back whoever dies. They are decoded
+into it and used where they lie: a slot is given back when nobody holds its frame any more. A process that has
+been taken over could write to it all the same, but what a picture shows is its to say anyhow.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import msgspec
 import numpy as np
 
 from edge import errors
-from edge.contract.frame import Frame, PixelFormat
+from edge.contract.frame import Frame, PixelFormat, Plane
 from edge.errors import DataError, SonocartError, UnavailableError
 from edge.sources.base import Condition, Outage, Pace, SourceEnded, SourceInfo
 from edge.sources.messages import (
@@ -40,7 +41,7 @@ from edge.sources.messages import (
     Request,
     Said,
 )
-from edge.sources.slabs import Slabs
+from edge.sources.slabs import UNHELD, Slabs
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ MEMORY_BYTES = 3 << 30
 START_S = 60.0  # for the interpreter, on a machine that is busy with something else
 DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)  # between attempts that fail in a row
 _LOOK_S = 0.1
+_SPARE = 2  # slots that the process can always write to; beyond that frames are copied
 _PLANES = {  # channels of each plane; one where there is no third dimension
     PixelFormat.GRAY8: (1,),
     PixelFormat.I420: (1, 1, 1),
@@ -166,10 +168,10 @@ class IsolatedSource:
         self._info = SourceInfo(message.name, message.width, message.height, message.rate)
 
     def _receive(self) -> Frame:
+        self._process.give_back()
         message = self._hear(self._patience.silence_s)
         if isinstance(message, Picture):
             frame = self._frame(message)
-            self._process.give_back(message.slot)
             self._next = message.sequence + 1
             return frame
         raise self._problem(message)
@@ -208,7 +210,10 @@ class IsolatedSource:
         )
         if not fits or not 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES:
             raise CrashError(f"the decoder of '{self._name}' says what makes no sense")
-        planes = self._slabs.copy(self._process.planes(picture))
+        planes = self._process.lend(picture)
+        if planes is None:
+            planes = self._slabs.copy(self._process.views(picture))
+            self._process.return_slot(picture.slot)
         return Frame(
             planes,
             picture.format,
@@ -254,7 +259,9 @@ class _Process:
             os.ftruncate(memory, SLOTS * SLOT_BYTES)
             # Were it cut short, reading it would end this process.
             fcntl.fcntl(memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-            self._memory = mmap.mmap(memory, SLOTS * SLOT_BYTES)
+            shared = mmap.mmap(memory, SLOTS * SLOT_BYTES)
+            self._slots = [np.frombuffer(shared, np.uint8, SLOT_BYTES, k * SLOT_BYTES) for k in range(SLOTS)]
+            self._lent: list[int] = []
             arguments = (str(theirs.fileno()), str(memory), msgspec.json.encode(request).decode())
             one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
             self._process = subprocess.Popen(
@@ -289,16 +296,31 @@ class _Process:
             raise CrashError("the decoder says what makes no sense") from error
         return message
 
-    def planes(self, picture: Picture) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
-        """Views of the shared memory."""
-        found, begin = [], picture.slot * SLOT_BYTES
+    def views(self, picture: Picture) -> list[Plane]:
+        """The picture where it lies."""
+        slot, found, begin = self._slots[picture.slot], [], 0
         for shape in picture.shapes:
-            found.append(np.frombuffer(self._memory, np.uint8, prod(shape), begin).reshape(shape))
+            found.append(slot[begin : begin + prod(shape)].reshape(shape))
             begin += prod(shape)
         return found
 
-    def give_back(self, slot: int) -> None:
-        """The slot has been read; a process that is gone is noticed by the next `hear`."""
+    def lend(self, picture: Picture) -> tuple[Plane, ...] | None:
+        """The picture where it lies, its slot kept from the process; None if that has too few left."""
+        if len(self._lent) >= SLOTS - _SPARE:
+            return None
+        self._lent.append(picture.slot)
+        return tuple(self.views(picture))
+
+    def give_back(self) -> None:
+        """Let the process write to every slot that nobody holds a frame of any more."""
+        for slot in tuple(self._lent):
+            memory = self._slots[slot]
+            if sys.getrefcount(memory) == UNHELD:
+                self._lent.remove(slot)
+                self.return_slot(slot)
+
+    def return_slot(self, slot: int) -> None:
+        """It has been read; a process that is gone is noticed by the next `hear`."""
         try:
             self._connection.send_bytes(bytes([slot]))
         except OSError:
@@ -313,7 +335,7 @@ class _Process:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def kill(self) -> None:
-        """End it, whatever it does. Its memory goes with the last frame's copy."""
+        """End it, whatever it does. Its memory goes with the last frame in it."""
         _end(self._process)
 
 

@@ -12,7 +12,7 @@ from edge.contract.frame import Matrix, PixelFormat
 MAX_PIXELS = 8192 * 4608
 """Largest picture that is decoded. A file may declare any size, and its buffers would be allocated."""
 
-SLOTS = 3
+SLOTS = 8
 SLOT_BYTES = 3 * MAX_PIXELS
 """Of shared memory, one picture; only what is written to takes up memory."""
 

@@ -10,8 +10,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-_FREE = 3
-"""References to a slab that nobody holds: the list's, the loop variable's, and getrefcount's own argument."""
+UNHELD = 3
+"""References to memory that nobody holds: a list's, the loop variable's, and getrefcount's own argument."""
 
 
 class Slabs:
@@ -34,7 +34,7 @@ class Slabs:
         if self._slabs and self._slabs[0].size != size:
             self._slabs = []
         for slab in self._slabs:
-            if sys.getrefcount(slab) == _FREE:
+            if sys.getrefcount(slab) == UNHELD:
                 return slab
         slab = np.empty(size, np.uint8)
         self._slabs.append(slab)

@@ -38,8 +38,8 @@ def without_password(address: str) -> str:
 class StreamSource:
     """Frames as they come, stamped when they are decoded; an end of any kind is an error."""
 
-    def __init__(self, address: str):
-        """Open it, within `SILENCE_S` where FFmpeg heeds its own limits.
+    def __init__(self, address: str, slabs: Slabs | None = None):
+        """Open it, within `SILENCE_S` where FFmpeg heeds its own limits; frames lie in `slabs`.
 
         Raises:
             UnavailableError: it does not answer, or not with video.
@@ -48,7 +48,7 @@ class StreamSource:
 
         self._name = without_password(address)
         self._closed = threading.Event()
-        self._slabs = Slabs()
+        self._slabs = Slabs() if slabs is None else slabs
         try:
             self._container: InputContainer = av.open(
                 address, options=dict(_OPTIONS), timeout=(SILENCE_S, SILENCE_S), metadata_errors="ignore"

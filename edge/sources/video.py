@@ -39,7 +39,15 @@ _HD_ROWS = 720  # unspecified matrix: BT.709 from here on, as every player assum
 class VideoSource:
     """A file as a `FrameSource`."""
 
-    def __init__(self, path: Path, *, pace: Pace, repeat: bool = False, first: int = 0):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        pace: Pace,
+        repeat: bool = False,
+        first: int = 0,
+        slabs: Slabs | None = None,
+    ):
         """Open `path` and read its header.
 
         Args:
@@ -48,6 +56,7 @@ class VideoSource:
                 delivers at once and stamps them with the clip's own time, so that a run can be repeated.
             repeat: begin again at the end, for ever.
             first: pictures before this one are decoded and not handed out; their time has passed.
+            slabs: where the frames lie; memory of its own by default.
 
         Raises:
             NoInputError: no such file.
@@ -64,7 +73,7 @@ class VideoSource:
         self._repeat = repeat
         self._first = 0 if repeat else first
         self._closed = threading.Event()
-        self._slabs = Slabs()
+        self._slabs = Slabs() if slabs is None else slabs
         try:
             # `file:` and the whitelist: neither the name nor a playlist inside reaches beyond this machine.
             self._container: InputContainer = av.open(

@@ -15,7 +15,7 @@ from edge.contract.frame import Matrix, PixelFormat
 from edge.errors import DataError, NoInputError, SonocartError, UnavailableError
 from edge.sources.base import Condition, Outage, Pace, SourceEnded
 from edge.sources.isolated import FILE, CrashError, IsolatedSource, Patience
-from edge.sources.messages import Picture
+from edge.sources.messages import SLOTS, Picture
 from edge.sources.open import open_source
 from edge.sources.video import VideoSource
 from tests.clips import tissue, write_clip
@@ -49,6 +49,34 @@ def test_frames_are_those_of_the_decoder_and_nobody_elses(clip):
         assert all(np.array_equal(a, b) for a, b in zip(ours.planes, theirs.planes, strict=True))
     with pytest.raises(SourceEnded):
         source.read()
+
+
+def lies_in(slots, frame):
+    return any(np.shares_memory(frame.planes[0], slot) for slot in slots)
+
+
+def test_frames_lie_where_they_were_decoded_and_are_copied_only_where_many_are_held(clip):
+    source = opened(clip)
+    slots = source._process._slots
+    frames = rest_of(source)
+    lent = [lies_in(slots, frame) for frame in frames]
+    assert lent == [True] * (SLOTS - 2) + [False] * (12 - SLOTS + 2)
+
+
+def test_slots_of_frames_that_are_let_go_are_used_again(clip):
+    source = opened(clip)
+    lent = [lies_in(source._process._slots, source.read()) for _ in range(12)]
+    assert all(lent)
+
+
+def test_held_frames_stay_as_they_are(clip):
+    source = opened(clip)
+    first = source.read()
+    luma = first.luma(first.bounds)
+    before = luma.copy()
+    del first
+    rest_of(source)
+    assert np.array_equal(luma, before)
 
 
 def test_decoder_that_is_killed_is_replaced_and_no_picture_is_missing_or_shown_twice(clip):
