@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge.contract.frame import Plane
+from edge.contract.frame import Frame, Plane
 from edge.errors import DataError, SonocartError
 from edge.sources.base import FrameSource, Pace, SourceEnded
 from edge.sources.messages import SLOT_BYTES, SLOTS, Ended, Failed, Message, Opened, Picture, Ready, Request
@@ -33,7 +33,6 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable()
     connection, memory = Connection(int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), SLOTS * SLOT_BYTES)
-    request = msgspec.json.decode(sys.argv[3], type=Request)
     _say(connection, Ready())
     try:
         slots = Slots(memory)
@@ -74,10 +73,12 @@ class Slots(Slabs):
             self._taken = self._free.get()
         return np.frombuffer(self._memory, np.uint8, size, self._taken * SLOT_BYTES)
 
-    def sent(self) -> int:
-        """The slot of the last picture, which is the cart's until it is given back."""
-        assert self._taken is not None  # the sources below keep their frames nowhere else
+    def holding(self, frame: Frame) -> int:
+        """The slot that `frame` lies in; one whose source has memory of its own is copied there."""
+        if self._taken is None:
+            self.copy(frame.planes)
         slot, self._taken = self._taken, None
+        assert slot is not None
         return slot
 
     def listen(self, connection: Connection) -> None:
@@ -90,13 +91,20 @@ class Slots(Slabs):
 
 
 def _open(request: Request, slots: Slots) -> FrameSource:
-    from edge.sources import stream
+    from edge.sources import stills, stream
 
-    if request.source.startswith(stream.SCHEMES):
-        return stream.StreamSource(request.source, slots)
+    source, pace = request.source, Pace(request.pace)
+    if source.startswith(stream.SCHEMES):
+        return stream.StreamSource(source, slots)
+    if source.startswith(stills.SCHEME):
+        return stills.folder_source(source, pace=pace, repeat=request.repeat, first=request.first)
+    from edge.study.images import is_dicom
+
+    path = Path(source)
+    if is_dicom(path):
+        return stills.dicom_source(path, pace=pace, repeat=request.repeat, first=request.first)
     from edge.sources.video import VideoSource
 
-    pace, path = Pace(request.pace), Path(request.source)
     return VideoSource(path, pace=pace, repeat=request.repeat, first=request.first, slabs=slots)
 
 
@@ -110,7 +118,7 @@ def _decode(source: FrameSource, connection: Connection, slots: Slots, first: in
         _say(
             connection,
             Picture(
-                slots.sent(),
+                slots.holding(frame),
                 frame.format,
                 shapes,
                 frame.sequence + offset,

@@ -45,7 +45,7 @@ from edge.sources.slabs import UNHELD, Slabs
 
 logger = logging.getLogger(__name__)
 
-MEMORY_BYTES = 3 << 30
+MEMORY_BYTES = 4 << 30
 """Of a decoder's address space. The largest H.264 picture with all its references takes half of it."""
 
 START_S = 60.0  # for the interpreter, on a machine that is busy with something else
