@@ -14,7 +14,7 @@ import pytest
 from edge.contract.frame import Matrix, PixelFormat
 from edge.errors import DataError, NoInputError, SonocartError, UnavailableError
 from edge.sources.base import Condition, Outage, Pace, SourceEnded
-from edge.sources.isolated import FILE, CrashError, IsolatedSource, Patience
+from edge.sources.isolated import FILE, MEMORY_BYTES, CrashError, IsolatedSource, Patience
 from edge.sources.messages import SLOTS, Picture
 from edge.sources.open import open_source
 from edge.sources.video import VideoSource
@@ -186,7 +186,7 @@ def test_memory_of_a_decoder_is_limited(clip):
     source = opened(clip, repeat=True)
     limits = resource.prlimit(source._process._process.pid, resource.RLIMIT_AS)
     source.close()
-    assert limits == (3 << 30, 3 << 30)
+    assert limits == (MEMORY_BYTES, MEMORY_BYTES)
 
 
 def test_missing_file_is_said_without_a_process():
