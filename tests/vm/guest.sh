@@ -50,6 +50,10 @@ printf 'vivid\ni6300esb\nvirtio_console\n' > root/etc/modules-load.d/cart.conf
 echo cart > root/etc/hostname
 echo '/dev/vda / ext4 defaults 0 1' > root/etc/fstab
 install -m 755 "$here/inside.py" root/usr/local/bin/inside
+cp root/etc/sonocart/sonocart.toml root/usr/local/share/installed.toml
+# Emulation on a busy machine is some fifty times slower than a cart; times are measured and reported all the same.
+mkdir -p root/etc/systemd/system/sonocart.service.d
+printf '[Service]\nWatchdogSec=30\nTimeoutStopSec=60\n' > root/etc/systemd/system/sonocart.service.d/emulation.conf
 cat > root/etc/systemd/system/scenarios.service <<UNIT
 [Unit]
 After=multi-user.target

@@ -28,11 +28,13 @@ roi = [64, 64, 320, 240]
 address = "127.0.0.1:8765"
 [recording]
 folder = "/var/lib/sonocart/recordings"
-always = true
+always = false
 [service]
 lock = "/run/sonocart/lock"
 """
 PATTERN = "21"  # vivid's noise
+INSTALLED = Path("/usr/local/share/installed.toml").read_text()
+RECORDING = GOOD.replace("always = false", "always = true")
 LIVE = ("live", "probe still")
 
 
@@ -168,12 +170,12 @@ def no_lock():
 
 
 def unsupported():
-    return fault_and_cure(signal_mode(3), signal_back, ("unsupported",))
+    return fault_and_cure(signal_mode(3), signal_back, ("unsupported signal",))
 
 
 def stall():
     drop = lambda percent: lambda: control(percentage_of_dropped_buffers=percent)  # noqa: E731
-    return fault_and_cure(drop(100), drop(0), ("stalled", "device lost"))
+    return fault_and_cure(drop(100), drop(0), ("stalled", "no signal", "device lost"))
 
 
 def goes_on(fault, seconds=2.0):
@@ -268,6 +270,16 @@ def hung():
     return restarted(lambda one: os.kill(one, signal.SIGSTOP), 120)
 
 
+def record():
+    """Restart with a recording that begins at once."""
+    CONFIG.write_text(RECORDING)
+    os.sync()
+    begin = now()
+    sh("systemctl restart sonocart")
+    first_state(begin, LIVE)
+    time.sleep(4)
+
+
 def playable():
     """Frames that can be decoded from the newest recording."""
     files = sorted(RECORDINGS.rglob("*.mp4"), key=lambda path: path.stat().st_mtime)
@@ -281,19 +293,19 @@ def playable():
 
 
 def terminated():
-    live()
-    time.sleep(3)
+    record()
     begin = now()
     sh("systemctl stop sonocart")
     took = now() - begin
-    if show("ExecMainStatus") != "0" or show("Result") != "success":
-        raise FailedError(f"exit {show('ExecMainStatus')}, {show('Result')}")
-    if took > 5:
-        raise FailedError(f"took {took:.1f} s")
+    CONFIG.write_text(GOOD)
+    code, result = show("ExecMainStatus"), show("Result")
     seen = playable()
     healed = now()
     sh("systemctl start sonocart")
-    return f"exit 0, {seen}", took, first_state(healed, LIVE)
+    back = first_state(healed, LIVE)
+    if code != "0" or result != "success" or took > 5:
+        raise FailedError(f"exit {code}, {result}, after {took:.1f} s")
+    return f"exit 0 after {took:.1f} s, {seen}", None, back
 
 
 def second():
@@ -378,26 +390,18 @@ def port():
 
 
 def full():
-    def fill():
-        sh(
-            "systemctl stop sonocart; mount -t tmpfs -o size=3m,mode=700,uid=sonocart,gid=sonocart t "
-            f"{RECORDINGS}; systemctl start sonocart"
-        )
-
-    def empty():
-        sh(f"systemctl stop sonocart; umount {RECORDINGS}; systemctl start sonocart")
-
-    live()
-    fill()
-    begin = now()
-    first_state(begin - 1, LIVE)
-    wait(lambda: sh(f"df --output=pcent {RECORDINGS} | tail -1").strip(" %") > "85", "a full disk", 60)
-    time.sleep(4)
-    if show("ActiveState") != "active" or int(show("NRestarts")):
-        raise FailedError("the service did not survive the full disk")
-    live()
-    empty()
-    live()
+    sh(f"mount -t tmpfs -o size=2m,mode=700,uid=sonocart,gid=sonocart t {RECORDINGS}")
+    try:
+        record()
+        wait(lambda: int(sh(f"df --output=pcent {RECORDINGS} | tail -1").strip(" %")) > 80, "a full disk")
+        before = pid()
+        time.sleep(4)
+        if show("ActiveState") != "active" or pid() != before:
+            raise FailedError("the service did not survive the full disk")
+        live()
+    finally:
+        CONFIG.write_text(GOOD)
+        sh(f"systemctl stop sonocart; umount {RECORDINGS}; systemctl start sonocart", check=False)
     return "live throughout", None, None
 
 
@@ -417,8 +421,7 @@ def read_only():
 
 def power_cut():
     """The host pulls the plug; what is left is looked at after the boot."""
-    live()
-    time.sleep(4)
+    record()
     finished("power cut while recording", begun=True)
     say(cut=True)
     time.sleep(600)
@@ -427,8 +430,6 @@ def power_cut():
 def after_power_cut():
     live()
     seen = playable()
-    if CONFIG.read_text() != GOOD:
-        raise FailedError("the configuration is not what it was")
     return f"booted, live, {seen}", None, now()
 
 
@@ -489,7 +490,6 @@ SCENARIOS = [
     ("6", "buffers flagged bad", "not analysed, service goes on", flagged),
     ("10", "half of the buffers dropped", "counted, service goes on", gaps),
     ("11", "card unplugged and plugged again", "device lost, same process", unplug),
-    ("11", "unit bound to the card (drop-in)", "stops, starts", bound),
     ("13", "QBUF fails", "re-initialised, same process", queue_error),
     ("13", "fatal error of the queue", "re-initialised, same process", fatal_error),
     ("21", "wall clock jumps a day both ways", "nothing", clock),
@@ -506,6 +506,7 @@ SCENARIOS = [
     ("46", "page's port in use", "tried again until free", port),
     ("25", "power cut while recording", "boots, live, playable", power_cut),
     ("25", "kernel crash, hardware watchdog", "resets, boots, live", kernel_crash),
+    ("11", "unit bound to the card (drop-in)", "stops, starts", bound),
     ("46", "package purged", "gone, recordings kept", purged),
 ]
 AFTER = {"power cut while recording": after_power_cut, "kernel crash, hardware watchdog": after_crash}
@@ -528,6 +529,8 @@ def smaller():
 
 
 def prepare():
+    if CONFIG.read_text() not in (GOOD, RECORDING, INSTALLED):
+        raise FailedError(f"the configuration is torn: {CONFIG.read_text()[:200]!r}")
     if CONFIG.read_text() != GOOD:
         CONFIG.write_text(GOOD)
         os.sync()
