@@ -6,7 +6,7 @@ BUNDLE ?= runs/demo/bundle
 STUDY ?= studies/busi
 FOLDS ?= 4
 
-.PHONY: help venv demo test test-slow check bench agreement kernels deb test-vm clean
+.PHONY: help venv demo test test-slow test-gpu check bench agreement kernels deb test-vm clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -16,7 +16,7 @@ venv: .venv/stamp ## install everything the other targets need into .venv
 .venv/stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=24'
-	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dicom,screen,dev]'
+	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dicom,screen,dev,kernels]'
 	@touch $@
 
 demo: venv ## study, training, export, INT8 and a live overlay; SECONDS=20 ends by itself
@@ -35,6 +35,11 @@ test: check ## check, then every test that this machine can run in a few minutes
 test-slow: venv ## the tests that take longer or measure, one after the other
 	$(BIN)/pytest -m slow
 
+test-gpu: kernels ## on a machine with an NVIDIA GPU: its tests and the kernels' times, into docs/measurements
+	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[tensorrt]'
+	$(BIN)/pytest -m gpu tests/engines
+	$(BIN)/python -m calibration.kernel_timing | tee docs/measurements/kernels-$$(hostname).json
+
 bench: venv ## figures of BUNDLE (default: the demo's), printed and written to runs/bench
 	$(BIN)/sonocart bench engine $(BUNDLE) --interleave fp32,int8
 	$(BIN)/sonocart bench pipeline $(BUNDLE) --source phantom: --against naive
@@ -50,7 +55,6 @@ agreement: venv ## INT8 and FP16 against FP32 on held-out folds; STUDY=folder FO
 	for p in int8 fp16; do $(BIN)/sonocart agree runs/folds/*/bundle --frames runs/folds/1/study.csv --precision $$p; done
 
 kernels: venv ## compile the CUDA kernels to cubins; needs no GPU
-	$(BIN)/pip install --disable-pip-version-check --quiet -e '.[kernels]'
 	$(BIN)/python -m calibration.cubins
 
 # For a Jetson with JetPack 6: make deb DEB='--arch arm64 --python 3.10 --system-site-packages'

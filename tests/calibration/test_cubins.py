@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from calibration.cubins import ARCHITECTURES, compile_nvcc, compile_nvrtc, find_nvcc, find_nvrtc, source
+from calibration.cubins import ARCHITECTURES, compile_all, compile_kernels, find_nvrtc, source
 from edge.engines.device_frame import read_cubin
 from edge.errors import InternalError, UnavailableError
 
@@ -18,35 +18,40 @@ def check(cubin):
     assert b"blend_plane" in cubin
 
 
-@pytest.fixture(scope="module")
-def nvrtc():
+def nvrtc(major):
     try:
-        return find_nvrtc()
+        return find_nvrtc(major)
     except UnavailableError as error:
         pytest.skip(str(error))
 
 
-@pytest.fixture(scope="module")
-def nvcc():
-    found = find_nvcc()
-    if found is None:
-        pytest.skip("no nvcc of CUDA 13")
-    return found
+@pytest.mark.parametrize(
+    ("major", "sm"), [(major, sm) for major, architectures in ARCHITECTURES.items() for sm in architectures]
+)
+def test_every_toolkit_compiles_for_its_gpus(major, sm):
+    check(compile_kernels(nvrtc(major), source(), sm))
 
 
-@pytest.mark.parametrize("sm", ARCHITECTURES[12])
-def test_cuda_12_by_the_wheel(nvrtc, sm):
-    check(compile_nvrtc(nvrtc, source(), sm))
+def test_all_are_written_where_the_cart_looks_for_them(tmp_path, monkeypatch):
+    for major in ARCHITECTURES:
+        nvrtc(major)
+    made = compile_all(tmp_path / "cubins")
+    assert len(made) == 5
+    monkeypatch.setattr("edge.engines.device_frame.resources.files", lambda package: tmp_path)
+    for sm, cuda, name in (
+        (87, "12.6", "sm_87.cuda12"),
+        (87, "13.2", "sm_87.cuda13"),
+        (110, "13.2", "sm_110.cuda13"),
+    ):
+        assert read_cubin(sm, cuda) == (tmp_path / f"cubins/kernels.{name}.cubin").read_bytes()
+    with pytest.raises(UnavailableError, match="sm_110 with CUDA 12"):
+        read_cubin(110, "12.6")  # CUDA 12 does not know Thor
 
 
-@pytest.mark.parametrize("sm", ARCHITECTURES[13])
-def test_cuda_13_by_nvcc(nvcc, sm):
-    check(compile_nvcc(nvcc, source(), sm))
-
-
-def test_what_does_not_compile_is_told_with_the_compilers_words(nvrtc):
+@pytest.mark.parametrize("major", ARCHITECTURES)
+def test_what_does_not_compile_is_told_with_the_compilers_words(major):
     with pytest.raises(InternalError, match=r"(?s)sm_87.*undefined_name"):
-        compile_nvrtc(nvrtc, "__global__ void f() { undefined_name(); }", 87)
+        compile_kernels(nvrtc(major), "__global__ void f() { undefined_name(); }", 87)
 
 
 def test_missing_cubin_says_how_to_make_it():
