@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,9 @@ from edge.contract.bundle import Bundle, cpu_file
 from edge.contract.spec import METADATA_KEY, ModelSpec, decode_spec
 from edge.engines.base import EngineError, Inference, checked
 from edge.errors import DataError, RefusedError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 
 class OnnxEngine:
@@ -60,6 +65,7 @@ class OnnxEngine:
         found = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY, "")
         if decode_spec(found.encode()) != spec:
             raise RefusedError("the graph's own specification is not the bundle's; export the bundle again")
+        _check_tensors(self._session, spec, precision)
         self._input = spec.input.name
         self._shape = spec.input.shape
         self._precision = precision
@@ -87,6 +93,24 @@ class OnnxEngine:
 
     def close(self) -> None:
         """ONNX Runtime frees the session with its last reference."""
+
+
+def _check_tensors(session: ort.InferenceSession, spec: ModelSpec, precision: str) -> None:
+    """Raise DataError where a tensor of the graph is not the specification's."""
+    kinds = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
+    found = {tensor.name: tensor for tensor in (*session.get_inputs(), *session.get_outputs())}
+    if [tensor.name for tensor in session.get_inputs()] != [spec.input.name]:
+        names = ", ".join(tensor.name for tensor in session.get_inputs())
+        raise DataError(f"the {precision} graph reads '{names}', expected '{spec.input.name}'")
+    for wanted in (spec.input, *spec.outputs):
+        tensor = found.get(wanted.name)
+        if tensor is None:
+            raise DataError(f"the {precision} graph has no tensor '{wanted.name}', but: {', '.join(found)}")
+        if (tensor.type, tuple(tensor.shape)) != (kinds[wanted.dtype], wanted.shape):
+            raise DataError(
+                f"tensor '{wanted.name}' of the {precision} graph is {tensor.type} {tuple(tensor.shape)}, "
+                f"expected {wanted.dtype} {wanted.shape}"
+            )
 
 
 def onnx_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> OnnxEngine:

@@ -23,8 +23,9 @@ OTHER = "other"  # reshapes, shape arithmetic, and whatever a newer inspector ca
 def read_layers(inspector: str) -> list[LayerRow]:
     """Rows from the inspector's JSON of TensorRT 10 or 11.
 
-    A layer's precision is the type of its first input: that is what its kernel computes with. The two
-    versions differ in the names of the bindings and of the type's field; both are understood.
+    A layer's precision is the type of its first input: that is what its kernel computes with. Version 11
+    replaced `Bindings` by `I/O Tensors` and split a tensor's `Format/Datatype` into `Format` and `Datatype`
+    (NVIDIA's migration guide from 10 to 11, page on IEngineInspector, and its samples); both are understood.
 
     Raises:
         EngineError: not an inspector's JSON, or built without detailed verbosity.

@@ -33,7 +33,10 @@ ELEVEN = json.dumps(
             layer("d", "CaskGemm", "Float", "Datatype"),
             {"Name": "e", "LayerType": "NoOp"},
         ],
-        "I/O Tensors": {"Inputs": [], "Outputs": []},
+        "I/O Tensors": [
+            {"Name": "frame", "IOMode": "Input", "DataType": "UInt8", "Dimensions": [1, 1, 32, 32]},
+            {"Name": "risk", "IOMode": "Output", "DataType": "Float", "Dimensions": [1]},
+        ],
     }
 )
 
