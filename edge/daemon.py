@@ -28,9 +28,12 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from edge.blackbox.box import BlackBox
+from edge.blackbox.recording import Subject
 from edge.contract.bundle import Bundle
 from edge.contract.qualification import report_file, shown_precision
 from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
 from edge.engines.base import Engine
 from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
@@ -40,6 +43,7 @@ from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
 from edge.exam.reading import Identity
+from edge.heat import Thermometer
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
 from edge.outputs.recorder import Recorder
@@ -155,6 +159,10 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             stack.callback(timer.cancel)
         outputs.append(Heartbeat(notifier))  # the last one: it says that the others have been served
         examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold)
+        box = _start_box(settings, bundle, worker.engine, point, stack)
+        thermometer = Thermometer()
+        thermometer.start()
+        stack.callback(thermometer.close)
         parts = Parts(
             capture,
             worker,
@@ -166,6 +174,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             timing,
             pace,
             stop,
+            box,
+            thermometer,
         )
         reload.start()
         stack.callback(reload.close)
@@ -185,6 +195,22 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
     if failures:
         raise TransferError("; ".join(failures))
     return 0
+
+
+def _start_box(
+    settings: Settings, bundle: Bundle, engine: str, point: OperatingPoint, stack: ExitStack
+) -> BlackBox | None:
+    """The black box, if a folder for its files is set."""
+    folder, size = settings.recording.black_box, bundle.spec.preprocessing
+    if folder is None:
+        return None
+    subject = Subject(
+        bundle.spec.name, bundle.id, settings.model.precision, engine, point.name, point.threshold
+    )
+    box = BlackBox(size.width, size.height, subject, folder)
+    stack.callback(box.close)
+    _handle(signal.SIGUSR1, lambda: box.request("asked for by signal"), stack)
+    return box
 
 
 def _roi(settings: Settings) -> Roi | None:

@@ -14,14 +14,17 @@ from typing import Protocol
 
 import numpy as np
 
+from edge.blackbox.box import BlackBox
+from edge.collector import calm_collector
 from edge.contract.frame import Frame
 from edge.contract.preprocess import Tensor
 from edge.contract.spec import Preprocessing
-from edge.engines.worker import EngineWorker, Job
+from edge.engines.worker import Answer, EngineWorker, Job
 from edge.exam.desk import Choices, Desk
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity, Reading
+from edge.heat import Thermometer
 from edge.outputs.overlay import Overlay
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
@@ -55,10 +58,17 @@ class Parts:
     timing: Timing
     pace: Pace
     stop: threading.Event
+    box: BlackBox | None = None
+    thermometer: Thermometer | None = None
 
 
 def run_loop(parts: Parts) -> int:
     """Present every frame until the source ends or `stop` is set; returns how many were presented."""
+    with calm_collector(parts.timing):
+        return _present_all(parts)
+
+
+def _present_all(parts: Parts) -> int:
     timing, examination = parts.timing, parts.examination
     overlay, rate, presented = Overlay(parts.identity), _Rate(), 0
     tensor = np.empty((1, 1, parts.preprocessing.height, parts.preprocessing.width), np.uint8)
@@ -112,8 +122,10 @@ def _unseen(parts: Parts) -> Reading:
 def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
     """Collect the network's answer; give it this frame if it is free and the frame is good."""
     examination, worker = parts.examination, parts.worker
-    examination.take(worker.poll())
+    _take(parts, worker.poll())
     if not worker.idle or not examination.analysable or examination.region is None:
+        return
+    if parts.thermometer is not None and not parts.thermometer.due(_now(parts, frame)):
         return
     with parts.timing.stage("prepare"):
         size = parts.preprocessing
@@ -122,10 +134,21 @@ def _analyse(parts: Parts, frame: Frame, tensor: Tensor) -> None:
     examination.aim(crop, (size.width, size.height))
     if prepared is not None:
         examination.ask(prepared)
+    if parts.box is not None:
+        parts.box.ask(frame, crop, prepared)
     worker.submit(Job(prepared, frame.sequence, frame.captured_ns))
     if parts.pace is Pace.MAX:
         with parts.timing.stage("wait"):
-            examination.take(worker.wait())
+            _take(parts, worker.wait())
+
+
+def _take(parts: Parts, answer: Answer | None) -> None:
+    """Let the network's answer count, and keep what it did."""
+    examination = parts.examination
+    before = examination.evidence.sums
+    examination.take(answer)
+    if parts.box is not None and answer is not None and examination.asked is not None:
+        parts.box.answer(answer, examination.asked.quality, before, examination.evidence.sums)
 
 
 def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
@@ -146,6 +169,7 @@ def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
         choices=choices,
         findings=examination.findings(estimate, choices.point.threshold),
         heat=examination.heat,
+        slowed="" if parts.thermometer is None else parts.thermometer.level.value,
     )
 
 
@@ -153,7 +177,7 @@ def _note(parts: Parts, last: Reading) -> None:
     """No picture came: tell whoever can be told without one."""
     now_ns = time.monotonic_ns()
     examination = parts.examination
-    examination.take(parts.worker.poll())
+    _take(parts, parts.worker.poll())
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
     silent = replace(last, state=examination.state, estimate=estimate, age_ms=age_ms)

@@ -168,6 +168,14 @@ class RecordingSettings(Section, frozen=True):
             option="--record-raw",
         ),
     ] = False
+    black_box: Annotated[
+        Path | None,
+        says(
+            "folder for the last minute with all that was computed, written on SIGUSR1 and on a fault",
+            option="--black-box",
+            metavar="FOLDER",
+        ),
+    ] = None
 
 
 class DicomSettings(Section, frozen=True):

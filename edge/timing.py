@@ -51,6 +51,10 @@ class Timing:
         yield
         samples.add(time.perf_counter_ns() - wall, time.thread_time_ns() - cpu)
 
+    def add(self, name: str, wall_ns: int, cpu_ns: int) -> None:
+        """A sample that was measured elsewhere."""
+        self._stages.setdefault(name, _Samples()).add(wall_ns, cpu_ns)
+
     @property
     def stages(self) -> tuple[str, ...]:
         """Names, in the order of first use."""

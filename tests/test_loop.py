@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity
 from edge.exam.signal import State
+from edge.heat import Heat, Thermometer
 from edge.loop import Parts, run_loop
 from edge.sources.base import Pace, SourceEnded, SourceInfo
 from edge.sources.capture import Capture
@@ -80,6 +82,7 @@ def play(
     limit_s=None,
     desk=None,
     outputs=(),
+    thermometer=None,
 ):
     seen, timing = Seen(), Timing()
     worker = EngineWorker(engine, timing, deadline_s=deadline_s)
@@ -96,6 +99,7 @@ def play(
         timing=timing,
         pace=pace,
         stop=stop or threading.Event(),
+        thermometer=thermometer,
     )
     capture.start()
     try:
@@ -292,3 +296,16 @@ def test_stages_are_timed():
     assert {"capture", "frame", "look", "prepare", "infer", "draw", "present"} <= stages.keys()
     assert stages["infer"].count == 5
     assert stages["frame"].p50_ms <= stages["frame"].p99_ms <= stages["frame"].max_ms
+
+
+def test_warm_cart_asks_less_often_and_presents_every_picture():
+    class Warm(Thermometer):
+        def __init__(self):
+            super().__init__(Path("/nonexistent"))
+            self.level = Heat.WARM
+
+    seen, parts = play(Pictures([tissue(i) for i in range(50)]), thermometer=Warm())
+    assert len(seen.readings) == 50  # two seconds at 25 a second
+    assert 9 <= parts.examination.risks <= 11
+    assert all(isinstance(r.estimate, RiskEstimate) for r in seen.readings)
+    assert {r.slowed for r in seen.readings} == {"warm: risk slowed"}

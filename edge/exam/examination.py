@@ -47,8 +47,8 @@ class Examination:
         self._watched: Roi | None = None  # where the signal's changes were looked for
         self._wanted = wanted
         self._gates = Gates()
-        self._evidence = Evidence()
-        self._asked: Shot | None = None  # what the answer to come is about
+        self.evidence = Evidence()
+        self.asked: Shot | None = None  # what the answer to come is about
         self._ood_threshold = ood_threshold
         self._strange: deque[bool] = deque(maxlen=ANSWERS)  # newest answers about this scene
         self._scene = 0  # answers about frames before this sequence are about another scene
@@ -116,7 +116,7 @@ class Examination:
 
         A tensor that was made on the network's own device comes with the answer, a frame or two later.
         """
-        self._asked = shot_of(tensor, self._gates.quality)
+        self.asked = shot_of(tensor, self._gates.quality)
 
     def take(self, answer: Answer | None) -> None:
         """Take the network's answer into account, if there is one."""
@@ -126,20 +126,20 @@ class Examination:
             self.ask(answer.tensor)
         if answer.inference is None:
             self.failures += 1
-            self._evidence.reset(answer.reason)
+            self.evidence.reset(answer.reason)
         elif answer.sequence >= self._scene:
             self.risks += 1
-            assert self._asked is not None  # nobody answers without having been asked
+            assert self.asked is not None  # nobody answers without having been asked
             self._strange.append(answer.inference.ood > self._ood_threshold)
             if not self._strange[-1]:
-                self._evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self._asked)
+                self.evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self.asked)
                 if self._aimed is not None:
                     self.heat = heat_over(answer.inference.heatmap, *self._aimed, answer.sequence)
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
         reason = self.withheld(now_ns) or paused or self._unlike()
-        return self._evidence.estimate(now_ns) if reason is None else NoEstimate(reason)
+        return self.evidence.estimate(now_ns) if reason is None else NoEstimate(reason)
 
     def withheld(self, now_ns: int) -> str | None:
         """What in the picture speaks against a risk, or None."""
@@ -159,7 +159,7 @@ class Examination:
             size_mm=size_of(box, self.px_per_mm) if box is not None and self.px_per_mm is not None else None,
             features=features,
             contradiction=CONTRADICTION if low and features is not None and features.looks_benign else None,
-            best=self._evidence.best,
+            best=self.evidence.best,
             quality=self._gates.quality,
         )
 
@@ -174,7 +174,7 @@ class Examination:
         self._scene = scene
         self.heat = None
         self._strange.clear()
-        self._evidence.reset(reason)
+        self.evidence.reset(reason)
 
     def _unlike(self) -> str | None:
         return UNLIKE if 2 * sum(self._strange) > len(self._strange) else None

@@ -41,6 +41,7 @@ class Reading:
         under: what the overlay has covered, so that `edge.blit.restored` gives the source's own picture.
         panel: where the overlay's panel is; None before it is drawn.
         findings: what is measured of the marked lesion.
+        slowed: why the network is asked less often than it could be; empty where it is not.
         heat: of the newest picture that was analysed in this scene; None before the first.
     """
 
@@ -57,6 +58,7 @@ class Reading:
     under: tuple[Patch, ...] = field_(default=(), compare=False)
     panel: Roi | None = None
     findings: Findings = NOTHING
+    slowed: str = ""
     heat: HeatMap | None = field_(default=None, compare=False)
 
     @property

@@ -1,0 +1,157 @@
+"""Run a black box's recording again: prepare, network and evidence, compared bit by bit.
+
+Examples:
+  sonocart replay blackbox-20310301T101500.sono bundle
+  sonocart replay blackbox-20310301T101500.sono bundle --operating-point sensitive --json
+
+Exit code 1 if anything differs. Another machine or runtime may round otherwise; then the first difference and
+the largest are named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.blackbox.box import packed
+from edge.blackbox.recording import Entry, Recording, Sums, read_recording
+from edge.contract.bundle import open_bundle
+from edge.contract.frame import Frame, Matrix, PixelFormat
+from edge.contract.preprocess import prepare
+from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
+from edge.engines.base import Engine, EngineError
+from edge.errors import DataError
+from edge.exam import evidence
+from edge.exam.evidence import Evidence, RiskEstimate, shot_of
+
+
+@dataclass(slots=True)
+class Compared:
+    """Of one step: how many were run again, how many came out the same, and where they first did not."""
+
+    run: int = 0
+    same: int = 0
+    first: int | None = None
+    largest: float = 0.0
+
+    def add(self, sequence: int, same: bool, difference: float = 0.0) -> None:
+        """One more."""
+        self.run += 1
+        self.same += same
+        self.largest = max(self.largest, difference)
+        if not same and self.first is None:
+            self.first = sequence
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="written by the cart's black box")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle that ran")
+    parser.add_argument("--operating-point", metavar="NAME", help="what another one would have said")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Replay; 0 if every step came out bit by bit."""
+    from edge.engines.choose import open_engine
+
+    recording = read_recording(args.file)
+    bundle = open_bundle(args.bundle)
+    subject = recording.subject
+    if bundle.id != subject.bundle:
+        raise DataError(f"'{args.file}' is of bundle {subject.bundle}, '{args.bundle}' is {bundle.id}")
+    size = bundle.spec.preprocessing
+    if (recording.width, recording.height) != (size.width, size.height):
+        raise DataError(f"'{args.file}' holds tensors of {recording.width}x{recording.height} pixels")
+    engine = open_engine(bundle, subject.precision.split()[0], threads=1)
+    try:
+        steps = replay(recording, engine)
+    finally:
+        engine.close()
+    point = bundle.spec.point(args.operating_point)
+    figures = _figures(args.file, recording, steps, point)
+    print(json.dumps(figures) if args.json else _text(figures, recording, steps, point))
+    return 0 if all(step.same == step.run for step in steps.values()) else 1
+
+
+def replay(recording: Recording, engine: Engine) -> dict[str, Compared]:
+    """Run every entry again."""
+    steps = {name: Compared() for name in ("prepare", "network", "evidence")}
+    for entry in recording.entries:
+        tensor = np.frombuffer(entry.tensor, np.uint8).reshape(1, 1, recording.height, recording.width)
+        if entry.luma is not None:
+            again = prepare(*_frame_of(entry), recording.width, recording.height)
+            steps["prepare"].add(entry.sequence, bool((again == tensor).all()))
+        if entry.risk is not None:
+            try:
+                risk = engine.infer(tensor).risk
+            except EngineError:
+                steps["network"].add(entry.sequence, False)
+            else:
+                steps["network"].add(entry.sequence, risk == entry.risk, abs(risk - entry.risk))
+        if entry.risk is not None and entry.before is not None and entry.after is not None:
+            sums = Evidence(_unpacked(entry.before))
+            sums.add(entry.risk, entry.sequence, entry.captured_ns, shot_of(tensor, entry.quality))
+            steps["evidence"].add(entry.sequence, packed(sums.sums) == entry.after)
+    return steps
+
+
+def _frame_of(entry: Entry) -> tuple[Frame, Roi]:
+    """The kept region as a frame of its own; `prepare` reads no more than that of the picture."""
+    assert entry.luma is not None
+    _, _, width, height = entry.region
+    luma = np.frombuffer(entry.luma, np.uint8).reshape(height, width)
+    frame = Frame(
+        (luma,), PixelFormat.GRAY8, entry.sequence, entry.captured_ns, entry.full_range, Matrix.BT601
+    )
+    return frame, frame.bounds
+
+
+def _unpacked(sums: Sums) -> evidence.Sums:
+    key = None if sums.key is None else np.frombuffer(sums.key, np.float32).reshape(evidence.THUMB, -1)
+    return evidence.Sums(
+        sums.n, sums.weight, sums.total, sums.squares, sums.looks, sums.part, sums.newest, key
+    )
+
+
+def _figures(
+    path: Path, recording: Recording, steps: dict[str, Compared], point: OperatingPoint
+) -> dict[str, object]:
+    shown = [Evidence(_unpacked(e.after)).estimate(e.captured_ns) for e in recording.entries if e.after]
+    risks = [estimate.risk for estimate in shown if isinstance(estimate, RiskEstimate)]
+    return {
+        "file": str(path),
+        "identical": all(step.same == step.run for step in steps.values()),
+        "entries": len(recording.entries),
+        "steps": {
+            name: {"run": s.run, "same": s.same, "first_difference": s.first, "largest": s.largest}
+            for name, s in steps.items()
+        },
+        "above_recorded": sum(risk >= recording.subject.threshold for risk in risks),
+        "above_chosen": sum(risk >= point.threshold for risk in risks),
+        "estimates": len(risks),
+    }
+
+
+def _text(
+    figures: dict[str, object], recording: Recording, steps: dict[str, Compared], point: OperatingPoint
+) -> str:
+    subject = recording.subject
+    lines = [
+        f"{len(recording.entries)} risks, {recording.created}, {recording.reason}; "
+        f"{subject.model} {subject.precision} on {subject.engine}"
+    ]
+    for name, step in steps.items():
+        told = "identical" if step.same == step.run else f"DIFFERS first at picture {step.first}"
+        by = f", by {step.largest:.2g} at most" if step.largest else ""
+        lines.append(f"{name:9} {step.same} of {step.run} {told}{by}")
+    lines.append(
+        f"above the threshold: {figures['above_recorded']} of {figures['estimates']} at {subject.point} "
+        f"({subject.threshold:g}), {figures['above_chosen']} at {point.name} ({point.threshold:g})"
+    )
+    return "\n".join(lines)

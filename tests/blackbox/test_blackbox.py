@@ -1,0 +1,159 @@
+"""What the cart computed can be computed again, bit by bit; the box's memory never grows."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from edge.blackbox import box as box_module
+from edge.blackbox.box import BlackBox
+from edge.blackbox.recording import Subject, read_recording, write_recording
+from edge.blackbox.replay import replay
+from edge.contract.roi import Roi
+from edge.engines.base import Inference
+from edge.engines.worker import Answer, EngineWorker
+from edge.errors import CannotCreateError, DataError, NoInputError
+from edge.exam.desk import Choices, Desk
+from edge.exam.evidence import Sums
+from edge.exam.examination import Examination
+from edge.exam.reading import Identity
+from edge.loop import Parts, run_loop
+from edge.sources.base import Pace
+from edge.sources.capture import Capture
+from edge.timing import Timing
+from tests.clips import i420, tissue
+from tests.fakes import FakeEngine, spec
+from tests.test_loop import POINT, ROI, Pictures
+
+SUBJECT = Subject("fake", "0" * 12, "fp32", "fake", "balanced", 0.5)
+
+
+def record(tmp_path, count=25, engine=FakeEngine):
+    """Run the cart's own loop over some pictures with a black box."""
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=1 << 20)
+    timing = Timing()
+    worker = EngineWorker(engine, timing)
+    worker.wait_ready()
+    capture = Capture(Pictures([tissue(i) for i in range(count)]), Pace.MAX, timing)
+    desk = Desk(spec(), Choices(ROI, POINT))
+    identity, examination = Identity("fake", "0" * 12, "fp32"), Examination("field")
+    stop, size = threading.Event(), spec().preprocessing
+    parts = Parts(capture, worker, examination, size, identity, desk, (), timing, Pace.MAX, stop, box)
+    capture.start()
+    try:
+        run_loop(parts)
+    finally:
+        capture.close()
+        worker.close()
+    return box
+
+
+@pytest.fixture
+def recording(tmp_path):
+    box = record(tmp_path)
+    assert box.dump(tmp_path / "x.sono", "test") == 25
+    box.close()
+    return read_recording(tmp_path / "x.sono")
+
+
+def test_replay_is_bit_exact(recording):
+    steps = replay(recording, FakeEngine())
+    assert {name: (step.run, step.same) for name, step in steps.items()} == {
+        "prepare": (25, 25),
+        "network": (25, 25),
+        "evidence": (25, 25),
+    }
+
+
+def test_other_network_is_found_out_at_its_first_picture(recording):
+    steps = replay(recording, FakeEngine(lambda tensor: float(tensor.mean()) / 255 + 1e-7))
+    assert steps["prepare"].same == steps["evidence"].same == 25
+    assert steps["network"].same == 0
+    assert steps["network"].first == 0
+    assert 0 < steps["network"].largest < 2e-7
+
+
+def test_changed_pixel_is_found_out(recording):
+    entry = recording.entries[7]
+    luma = bytearray(entry.luma)
+    luma[: len(luma) // 2] = bytes(len(luma) // 2)
+    entry.luma = bytes(luma)
+    steps = replay(recording, FakeEngine())
+    assert steps["prepare"].first == entry.sequence
+    assert steps["prepare"].same == 24
+
+
+def test_failed_network_leaves_its_reason_and_no_risk(tmp_path):
+    box = record(tmp_path, 6, engine=lambda: FakeEngine(lambda tensor: float("nan")))
+    box.close()
+    files = list(tmp_path.glob("blackbox-*.sono"))
+    assert len(files) == 1  # a fault writes a file by itself, and not one for each picture
+    entries = read_recording(files[0]).entries
+    assert entries[0].risk is None
+    assert "no risk" in entries[0].reason
+
+
+def fill(box, count, side):
+    frame = i420(tissue(0, 96, 128))
+    for index in range(count):
+        one = i420(tissue(0, 96, 128), sequence=index, captured_ns=index * 33_000_000)
+        box.ask(one, Roi(0, 0, side, side), np.full((1, 1, 24, 32), index % 256, np.uint8))
+        box.answer(Answer(index, 0, Inference(0.5, np.zeros((1, 1)), 0.0), ""), 1.0, Sums(), Sums())
+    return frame
+
+
+def test_memory_is_taken_at_the_start_and_the_newest_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(box_module, "RATE", 1)
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=10_000)
+    before = box._tensors.ctypes.data, box._luma.ctypes.data
+    fill(box, 150, 40)
+    assert (box._tensors.ctypes.data, box._luma.ctypes.data) == before
+    box.dump(tmp_path / "x.sono", "test")
+    entries = read_recording(tmp_path / "x.sono").entries
+    assert [entry.sequence for entry in entries] == list(range(90, 150))
+    assert [entry.tensor[0] for entry in entries] == list(range(90, 150))
+    assert [entry.sequence for entry in entries if entry.luma is not None] == list(range(144, 150))
+    box.close()
+
+
+def test_only_the_last_minute_is_written(tmp_path):
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=10_000)
+    fill(box, 1, 8)
+    late = i420(tissue(0), sequence=9, captured_ns=61_000_000_000)
+    box.ask(late, Roi(0, 0, 8, 8), np.zeros((1, 1, 24, 32), np.uint8))
+    assert box.dump(tmp_path / "x.sono", "test") == 1
+    box.close()
+
+
+def test_picture_larger_than_the_room_is_held_by_its_tensor_alone(tmp_path):
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=100)
+    fill(box, 3, 40)
+    assert box.dump(tmp_path / "x.sono", "test") == 3
+    assert all(entry.luma is None for entry in read_recording(tmp_path / "x.sono").entries)
+    box.close()
+
+
+def test_file_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=100)
+    with pytest.raises(CannotCreateError):
+        box.dump(tmp_path / "file" / "x.sono", "test")
+    box.close()
+
+
+@pytest.mark.parametrize("change", ["cut", "noise", "schema"])
+def test_damaged_file_is_refused(recording, tmp_path, change):
+    path = tmp_path / "x.sono"
+    data = path.read_bytes()
+    if change == "schema":
+        recording.schema = 99
+        write_recording(path, recording)
+    else:
+        path.write_bytes(data[:-9] if change == "cut" else b"noise")
+    with pytest.raises(DataError, match=r"x\.sono"):
+        read_recording(path)
+
+
+def test_file_that_is_not_there(tmp_path):
+    with pytest.raises(NoInputError):
+        read_recording(tmp_path / "none")

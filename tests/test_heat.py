@@ -1,0 +1,76 @@
+"""The risk slows down before the picture does."""
+
+import pytest
+
+from edge.heat import Heat, Thermometer
+
+
+@pytest.fixture
+def sysfs(tmp_path):
+    zone = tmp_path / "class" / "thermal" / "thermal_zone0"
+    zone.mkdir(parents=True)
+    cooler = tmp_path / "class" / "thermal" / "cooling_device0"
+    cooler.mkdir()
+    (cooler / "type").write_text("Processor\n")
+    (cooler / "cur_state").write_text("0\n")
+
+    def warm_to(celsius, state=0):
+        (zone / "temp").write_text(f"{round(celsius * 1000)}\n")
+        (cooler / "cur_state").write_text(f"{state}\n")
+
+    warm_to(40)
+    return tmp_path, zone, cooler, warm_to
+
+
+def test_levels_follow_the_temperature_with_slack(sysfs):
+    root, _, _, warm_to = sysfs
+    meter = Thermometer(root)
+    said = []
+    for celsius in (40, 81, 78, 76, 91, 88, 86, 70):
+        warm_to(celsius)
+        said.append(meter.look())
+    cool, warm, hot = Heat
+    assert said == [cool, warm, warm, cool, hot, hot, warm, cool]
+    assert meter.celsius == 70
+
+
+def test_kernels_own_trip_point_comes_first(sysfs):
+    root, zone, _, warm_to = sysfs
+    (zone / "trip_point_0_type").write_text("passive\n")
+    (zone / "trip_point_0_temp").write_text("70000\n")
+    meter = Thermometer(root)
+    warm_to(66)
+    assert meter.look() is Heat.WARM
+    warm_to(70)
+    assert meter.look() is Heat.HOT
+
+
+def test_throttling_kernel_is_hot_whatever_the_temperature_and_a_fan_is_not(sysfs):
+    root, _, cooler, warm_to = sysfs
+    meter = Thermometer(root)
+    warm_to(50, state=2)
+    assert meter.look() is Heat.HOT
+    (cooler / "type").write_text("pwm-fan\n")
+    assert meter.look() is Heat.COOL
+
+
+@pytest.mark.parametrize("text", ["", "hot", "-274000", "999999"])
+def test_sensor_that_makes_no_sense_says_nothing(sysfs, text):
+    root, zone, _, _ = sysfs
+    (zone / "temp").write_text(text)
+    meter = Thermometer(root)
+    assert meter.look() is Heat.COOL
+    assert meter.celsius is None
+
+
+def test_machine_without_sensors_is_cool(tmp_path):
+    meter = Thermometer(tmp_path)
+    meter.start()
+    meter.close()
+    assert meter.level is Heat.COOL
+
+
+def test_hot_risks_still_come_before_they_are_stale():
+    from edge.exam.evidence import STALE_AFTER_NS
+
+    assert Heat.COOL.interval_ns == 0 < Heat.WARM.interval_ns < Heat.HOT.interval_ns < STALE_AFTER_NS
