@@ -251,7 +251,7 @@ def test_without_a_region_the_field_is_looked_for():
 def test_stop_ends_the_loop_and_every_frame_is_accounted_for():
     stop = threading.Event()
     source = Pictures([tissue(i % 9) for i in range(10_000)], pace=Pace.LIVE)
-    timer = threading.Timer(0.3, stop.set)
+    timer = threading.Timer(1.0, stop.set)
     timer.start()
     seen, parts = play(source, pace=Pace.LIVE, stop=stop)  # asserts captured = presented + dropped
     assert 0 < len(seen.readings) < 10_000
