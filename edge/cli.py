@@ -49,6 +49,7 @@ VERBS: dict[str, Verb] = {
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
     "accept": Verb("edge.accept.command", "site acceptance: local cases through the whole pipeline"),
     "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
+    "follow": Verb("edge.exam.following", "measure how well a marked lesion is followed"),
     "replay": Verb("edge.blackbox.replay", "run a black box's recording again and compare bit by bit"),
     "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),
     "signals": Verb(

@@ -42,6 +42,7 @@ from edge.errors import TransferError, UsageError
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
+from edge.exam.profiles import Profiles
 from edge.exam.reading import Identity
 from edge.heat import Thermometer
 from edge.loop import Output, Parts, run_loop
@@ -158,7 +159,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             timer.start()
             stack.callback(timer.cancel)
         outputs.append(Heartbeat(notifier))  # the last one: it says that the others have been served
-        examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold)
+        profiles = Profiles(settings.source.profiles)
+        examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold, profiles)
         box = _start_box(settings, bundle, worker.engine, point, stack)
         thermometer = Thermometer()
         thermometer.start()

@@ -48,6 +48,10 @@ class SourceSettings(Section, frozen=True):
             metavar="SOURCE",
         ),
     ] = None
+    profiles: Annotated[
+        Path | None,
+        says("JSON file of known screens and their ultrasound fields", option="--profiles", metavar="FILE"),
+    ] = None
     loop: Annotated[bool, says("begin a file again at its end", option="--loop")] = False
     pace: Annotated[
         Pace,

@@ -141,6 +141,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     soak.add_argument("--source", required=True, help="a video file, phantom: or faults:SCRIPT;SOURCE")
     soak.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: int8")
     soak.add_argument("--minutes", type=int, default=30, help="default: 30")
+    soak.add_argument(
+        "--faults", type=int, metavar="SEED", help="with faults at random times, drawn from this seed"
+    )
     _add_engine_options(soak)
     _add_outputs(soak)
 
@@ -281,11 +284,14 @@ def run_soak(args: argparse.Namespace) -> int:
     """`sonocart bench soak`."""
     from edge.bench.soak import measure_soak
     from edge.engines.choose import open_engine
+    from edge.sources.faults import FaultySource, random_script
     from edge.sources.open import open_source
 
     bundle = open_bundle(args.bundle)
     source = open_source(args.source, pace=Pace.LIVE, repeat=True)
-    settings = {name: getattr(args, name) for name in ("threads", "spin", "minutes")}
+    if args.faults is not None:
+        source = FaultySource(source, random_script(args.faults, 60.0 * args.minutes))
+    settings = {name: getattr(args, name) for name in ("threads", "spin", "minutes", "faults")}
     with progress_bar("soak") as progress:
         result = measure_soak(
             bundle,

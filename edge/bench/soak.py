@@ -18,7 +18,7 @@ from edge.bench.result import SCHEMA, Result, Settings, make_track, now, summari
 from edge.bench.statistics import percentile
 from edge.contract.bundle import Bundle
 from edge.engines.base import Engine
-from edge.errors import DataError
+from edge.errors import DataError, InternalError
 from edge.outputs.page.hub import QUALITY
 from edge.sources.base import FrameSource, Pace
 
@@ -45,6 +45,7 @@ def measure_soak(
     Raises:
         DataError: the source gave no picture, or ended.
         SonocartError: the source broke.
+        InternalError: a picture was neither presented nor counted as dropped.
     """
     product = Product(bundle, precision, source, open_engine, Pace.LIVE, QUALITY)
     rows: list[dict[str, float]] = []
@@ -87,6 +88,11 @@ def measure_soak(
         [value for _, value in kept],
     )
     series = {name: [row[name] for row in rows] for name in rows[0]}
+    captured, dropped = product.capture.count, product.capture.frames.dropped
+    lost = captured - product.timing.count("present") - dropped
+    if lost:
+        raise InternalError(f"{lost} of {captured} pictures were neither presented nor counted as dropped")
+    pauses = product.timing.summary().get("gc")
     return Result(
         schema=SCHEMA,
         bench="soak",
@@ -108,6 +114,13 @@ def measure_soak(
         figures={
             f"{name} an hour": round(60 * slope(series[name][1:]), 3)
             for name in ("memory, MB", "descriptors", "threads", "p50, ms", "p99, ms")
+        }
+        | {
+            "pictures captured": float(captured),
+            "pictures presented": float(captured - dropped),
+            "pictures dropped": float(dropped),
+            "longest collection, ms": 0.0 if pauses is None else round(pauses.max_ms, 3),
+            "p99 collection, ms": 0.0 if pauses is None else round(pauses.p99_ms, 3),
         },
         series=series,
         notes=["Slopes are Theil and Sen's over the minutes after the first."],

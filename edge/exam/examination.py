@@ -14,6 +14,7 @@ from edge.exam.findings import Findings
 from edge.exam.gates import NOT_ULTRASOUND, Gates
 from edge.exam.heat import HeatMap, heat_over
 from edge.exam.lesion import CONTRADICTION, Lesion, size_of
+from edge.exam.profiles import Profiles
 from edge.exam.roi import FieldFinder
 from edge.exam.scale import read_scale
 from edge.exam.signal import Signal, State
@@ -26,15 +27,16 @@ ANSWERS = 15
 class Examination:
     """Fed with every frame and every answer of the network; says what may be analysed and shown."""
 
-    def __init__(self, wanted: str, ood_threshold: float = math.inf):
+    def __init__(self, wanted: str, ood_threshold: float = math.inf, profiles: Profiles | None = None):
         """Start.
 
         Args:
             wanted: the model looks at the "field", or at a "lesion", which is never found by itself.
             ood_threshold: answers whose `ood` is above it do not count.
+            profiles: of screens that were seen before.
         """
         self.signal = Signal()
-        self.finder = FieldFinder()
+        self.finder = FieldFinder(profiles)
         self.region: Roi | None = None
         self.risks = 0
         self.failures = 0
@@ -79,8 +81,12 @@ class Examination:
             mark, chosen = mark if mark is not None else chosen, None
         if chosen != self._chosen and self.region is not None:
             self._forget("another region is looked at", frame.sequence)
+        if chosen is not None and chosen is not self._chosen and chosen.inside(frame.bounds):
+            self.finder.keep(frame, chosen)
         self._chosen = chosen
-        field = self.finder.look(frame)
+        old, field = self.finder.field, self.finder.look(frame)
+        if old is not None and field != old:
+            self._forget("the ultrasound field has changed", frame.sequence)
         silent = self.signal.interrupted
         chosen = chosen if chosen is None or chosen.inside(frame.bounds) else None
         # A lesion's own box moves with it and cannot be compared from frame to frame.
@@ -88,6 +94,7 @@ class Examination:
         self.signal.frame(frame, watched, now_ns)
         if self.signal.cut and watched == self._watched:
             self.lesion.lose()
+            self.finder.again()
         self._watched = watched
         if self.lesion.look(frame, mark, field, now_ns, fresh=self.signal.fresh):
             self._forget("another lesion is looked at", frame.sequence)
@@ -102,6 +109,8 @@ class Examination:
         before = self._gates.closed
         region = field or chosen  # never a lesion's own box: what a gate measures is true of fields
         closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else None
+        if closed is None and before is not None:
+            self.finder.again()
         if closed is not None and before is None:
             self._forget(closed.value, frame.sequence + 1)
         elif self.signal.cut:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
+from edge.exam.profiles import Profiles
 
 FRAMES = 6
 """Pictures looked at before the field is decided on."""
@@ -15,32 +16,65 @@ FRAMES = 6
 _WIDTH = 320  # pixels; speckle is still there, letters have become thin
 _MOVES = 4  # grey levels between the darkest and the brightest of the pictures
 _TEXTURE = 2.5  # grey levels, local standard deviation of speckle after shrinking
+_SAME_FIELD = 0.9  # overlap above which another find is the same field
 _LEAST = 0.04  # of the screen; a smaller part is no field
 
 
 class FieldFinder:
-    """Looks at the first pictures, decides, and holds the field until the picture's geometry changes."""
+    """Looks at the first pictures, decides, and holds the field until it is told to look again."""
 
-    def __init__(self) -> None:
-        """Nothing is known yet."""
+    def __init__(self, profiles: Profiles | None = None) -> None:
+        """Nothing is known yet but the `profiles` of screens that were seen before."""
         self.field: Roi | None = None
+        self._profiles = Profiles(None) if profiles is None else profiles
+        self._settled = False  # nothing is looked for any more
+        self._told = False  # the field is from a profile, and is not to be found better
         self.lit: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)  # small picture of what the screen shows
         self._size = (0, 0)
         self._seen: list[NDArray[np.uint8]] = []
 
     def look(self, frame: Frame) -> Roi | None:
-        """Take one picture into account; None until `FRAMES` have been seen or where no field is found."""
+        """Take one picture into account; None until `FRAMES` have been seen or where no field is found.
+
+        The field of a screen that was seen before is known from the first picture.
+        """
         size = (frame.width, frame.height)
         if size != self._size:
-            self._size, self.field, self._seen = size, None, []
-        if self.field is not None:
+            self._size, self._seen, self._settled = size, [], False
+            self.field = self._profiles.find(frame)
+            self._told = self.field is not None
+        if self._settled:
             return self.field
         self._seen.append(shrink(frame))
         if len(self._seen) == FRAMES:
             self.lit = np.max(self._seen, axis=0)
-            self.field = find_field(np.stack(self._seen), frame.bounds)
+            found = find_field(np.stack(self._seen), frame.bounds)
             self._seen = []
+            if self.field is None and found is not None:
+                self.field = found
+                self._profiles.keep(frame, found)
+            elif found is not None and not self._told and _overlap(found, self.field) < _SAME_FIELD:
+                self.field = found
+            self._settled = self.field is not None
         return self.field
+
+    def again(self) -> None:
+        """Another scene: depth or layout may have changed. The old field holds until another is found."""
+        self._seen, self._settled, self._told = [], False, False
+
+    def keep(self, frame: Frame, field: Roi) -> None:
+        """The operator has drawn the field of this screen: it is known from now on."""
+        self._profiles.keep(frame, field)
+
+
+def _overlap(one: Roi, other: Roi | None) -> float:
+    """Intersection over union."""
+    if other is None:
+        return 0.0
+    wide = max(0, min(one.right, other.right) - max(one.x, other.x))
+    high = max(0, min(one.bottom, other.bottom) - max(one.y, other.y))
+    both = wide * high
+    return both / (one.width * one.height + other.width * other.height - both)
 
 
 def shrink(frame: Frame) -> NDArray[np.uint8]:

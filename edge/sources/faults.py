@@ -59,6 +59,17 @@ def _parse(entry: str) -> Fault:
     return Fault(*times, name)
 
 
+def random_script(seed: int, seconds: float) -> tuple[Fault, ...]:
+    """Faults of every kind one after the other, half a second to four long, some seconds apart."""
+    rng = np.random.default_rng(seed)
+    script, at = [], 3.0
+    while at < seconds:
+        length = float(rng.uniform(0.5, 4.0))
+        script.append(Fault(int(at * 1e9), int(length * 1e9), str(rng.choice(FAULTS))))
+        at += length + float(rng.uniform(1.0, 6.0))
+    return tuple(script)
+
+
 class FaultySource:
     """The wrapped source, with its faults."""
 

@@ -1,6 +1,7 @@
 """A soak in short minutes: what it records, and how growth is told from noise."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from edge.bench.product import Journal
 from edge.bench.soak import slope
 from edge.cli import run
 from edge.errors import DataError
+from edge.sources.faults import FAULTS, random_script
 from tests.clips import tissue, write_clip
 from tests.networks import write_bundle, write_study
 
@@ -55,3 +57,21 @@ def test_each_minute_gives_a_row(tmp_path, monkeypatch, capsys):
     assert all(value > 0 for value in series["memory, MB"] + series["p99, ms"])
     assert "memory, MB an hour" in printed["figures"]
     assert "Minute by minute" in (tmp_path / "out/report.html").read_text()
+
+
+def test_soak_with_faults_accounts_for_every_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("edge.bench.soak.MINUTE_SECONDS", 1.0)
+    bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
+    clip = write_clip(tmp_path / "clip.mp4", [tissue(k, 240, 320) for k in range(25)])
+    argv = ["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32", "--json"]
+    assert run([*argv, "--minutes", "5", "--threads", "1", "--faults", "3"]) == 0
+    figures = json.loads(capsys.readouterr().out)["figures"]
+    assert figures["pictures captured"] > 20
+    assert figures["pictures captured"] == figures["pictures presented"] + figures["pictures dropped"]
+
+
+def test_random_script_is_the_same_for_the_same_seed_and_has_every_kind():
+    script = random_script(1, 3600.0)
+    assert script == random_script(1, 3600.0) != random_script(2, 3600.0)
+    assert {fault.name for fault in script} == set(FAULTS)
+    assert all(a.start_ns + a.length_ns < b.start_ns for a, b in pairwise(script))

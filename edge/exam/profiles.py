@@ -1,0 +1,137 @@
+"""Ultrasound fields of known screens, kept in a file: a scanner that was seen before is known at once.
+
+A screen is told by its layout: what is drawn around the field, coarsely, so that names and times may change.
+A profile holds for one geometry; a picture of another size never gets its field.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.atomic import new_file
+from edge.contract.frame import Frame
+from edge.contract.roi import Roi
+from edge.errors import DataError, SonocartError
+
+logger = logging.getLogger(__name__)
+
+CELLS = (24, 16)
+"""Columns and rows of a fingerprint."""
+
+MOST = 64
+"""Profiles kept; the oldest goes first."""
+
+_DRAWN = 24  # grey levels between the darkest and the brightest of a cell in which something is drawn
+_ALIKE = 0.12  # share of a fingerprint's set cells outside the field that may differ
+
+
+class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One screen: the picture's size, the field in it, and the cells in which something is drawn."""
+
+    width: int
+    height: int
+    field: tuple[int, int, int, int]
+    cells: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Cells (rows, columns) in which something is drawn."""
+
+    cells: NDArray[np.bool_]
+
+
+def fingerprint_of(frame: Frame) -> Fingerprint:
+    """Of one picture, before anything is drawn into it."""
+    columns, rows = CELLS
+    small = cv2.resize(frame.luma(frame.bounds), (columns * 10, rows * 10), interpolation=cv2.INTER_AREA)
+    blocks = small.reshape(rows, 10, columns, 10).astype(np.int16)
+    return Fingerprint(blocks.max((1, 3)) - blocks.min((1, 3)) > _DRAWN)
+
+
+class Profiles:
+    """The file's profiles. Reading is at the start; writing is in a thread of its own."""
+
+    def __init__(self, path: Path | None):
+        """Read `path`; one that is not there yet has no profiles, None keeps nothing.
+
+        Raises:
+            DataError: the file is damaged or no file of profiles.
+        """
+        self._path = path
+        self._known: tuple[Profile, ...] = ()
+        if path is not None and path.exists():
+            self._known = read_profiles(path)
+
+    def find(self, frame: Frame) -> Roi | None:
+        """The field of a screen that was seen before, of this very geometry; None if there is none."""
+        seen = fingerprint_of(frame).cells
+        best, least = None, _ALIKE
+        for profile in self._known:
+            if (profile.width, profile.height) != (frame.width, frame.height):
+                continue
+            field = Roi(*profile.field)
+            outside = ~_covered(field, frame)
+            kept = np.array([cell == "1" for cell in profile.cells]).reshape(seen.shape)
+            drawn = int((kept & outside).sum())
+            differ = float(((kept ^ seen) & outside).sum()) / max(1, drawn)
+            if drawn and differ <= least:
+                best, least = field, differ
+        return best
+
+    def keep(self, frame: Frame, field: Roi) -> None:
+        """Remember `field` for this screen; what was kept of the same screen is replaced."""
+        old = self.find(frame)
+        if old == field:
+            return
+        cells = "".join("1" if cell else "0" for cell in fingerprint_of(frame).cells.ravel())
+        box = field.x, field.y, field.width, field.height
+        others = [p for p in self._known if old is None or Roi(*p.field) != old]
+        self._known = (*others, Profile(frame.width, frame.height, box, cells))[-MOST:]
+        if self._path is not None:
+            threading.Thread(target=self._write, args=(self._path, self._known), daemon=True).start()
+
+    @staticmethod
+    def _write(path: Path, known: tuple[Profile, ...]) -> None:
+        try:
+            with new_file(path) as partial:
+                partial.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1))
+        except SonocartError as error:
+            logger.warning("the screen's profile is not kept: %s", error)
+
+
+def read_profiles(path: Path) -> tuple[Profile, ...]:
+    """The profiles in a file.
+
+    Raises:
+        DataError: it cannot be read, or a profile in it makes no sense.
+    """
+    try:
+        known = msgspec.json.decode(path.read_bytes(), type=tuple[Profile, ...])
+    except (OSError, msgspec.MsgspecError) as error:
+        raise DataError(f"'{path}' holds no screen profiles: {error}; delete it to begin anew") from error
+    for profile in known:
+        if len(profile.cells) != CELLS[0] * CELLS[1] or not Roi(*profile.field).inside(
+            Roi(0, 0, profile.width, profile.height)
+        ):
+            raise DataError(f"'{path}': {profile.field} leaves its picture; delete it to begin anew")
+    return known
+
+
+def _covered(field: Roi, frame: Frame) -> NDArray[np.bool_]:
+    """Cells that the field touches: what moves in it says nothing of the layout."""
+    columns, rows = CELLS
+    x, y = frame.width / columns, frame.height / rows
+    covered = np.zeros((rows, columns), bool)
+    covered[
+        int(field.y / y) : int((field.bottom - 1) / y) + 1, int(field.x / x) : int((field.right - 1) / x) + 1
+    ] = True
+    return covered
