@@ -278,6 +278,7 @@ def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorde
         "captured": parts.capture.count,
         "presented": presented,
         "dropped": parts.capture.frames.dropped,
+        "lost": parts.capture.lost,
         "risks": parts.examination.risks,
         "failures": parts.examination.failures,
         "recorded": sum(recorder.written for recorder in recorders),
@@ -290,7 +291,7 @@ def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorde
     frame = stages.get("frame")
     infer = stages.get("infer")
     print(
-        f"{counts['captured']} frames captured, {presented} presented, {counts['dropped']} dropped, "
+        f"{counts['captured']} frames captured, {presented} presented, {counts['dropped']} dropped, {counts['lost']} lost by the source, "
         f"{counts['risks']} risks"
         + (f"; frame p50 {frame.p50_ms:.1f} p99 {frame.p99_ms:.1f} ms" if frame else "")
         + (f", network p50 {infer.p50_ms:.1f} p99 {infer.p99_ms:.1f} ms" if infer else "")

@@ -67,6 +67,7 @@ class CardSource:
         self._started_ns = self._picture_ns = self._asked_ns = 0
         self._driver_sequence: int | None = None
         self._sequence = -1
+        self._announced = ""
         self.counts: Counter[str] = Counter()
         try:
             pix = self._device.format()
@@ -151,7 +152,9 @@ class CardSource:
         self._mode = mode
         self._started_ns = self._picture_ns = self._asked_ns = self._kernel.now_ns()
         self._driver_sequence = None
-        logger.info("%s: %s", self._path, mode)
+        if str(mode) != self._announced:
+            self._announced = str(mode)
+            logger.info("%s: %s", self._path, mode)
 
     def _receive(self, device: VideoDevice, mode: Mode) -> Frame | None:
         ready = device.wait(select.POLLIN | select.POLLPRI, LOOK_S)
