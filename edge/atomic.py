@@ -47,6 +47,21 @@ def new_folder(path: Path, *, replace: bool) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_place(path: Path) -> None:
+    """Ask before long work whether `path` can be written; folders that are missing count as to be made.
+
+    Raises:
+        CannotCreateError: a part of the way is no folder, or the last folder that exists is not writable.
+    """
+    last = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=last)).rmdir()
+    except OSError as error:
+        raise CannotCreateError(
+            f"cannot write '{path}': {error.strerror or error}; choose a place in a folder that is writable"
+        ) from error
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, with its suffix, that is renamed to `path` when the block ends well.

@@ -15,7 +15,9 @@ th,td{border-bottom:1px solid #ccc;padding:.25rem .5rem;text-align:left}
 td+td{font-variant-numeric:tabular-nums}.plots{display:flex;flex-wrap:wrap;gap:.5rem}
 .plots svg{width:100%;max-width:19rem;height:auto}.sheet{display:flex;flex-wrap:wrap;gap:.5rem}
 figure{margin:0;width:10rem}figure img{width:100%}figcaption{font-size:.8rem}.scroll{overflow-x:auto}
-.note{border-left:4px solid #888;padding-left:.7rem}@media print{body{font-size:10pt}h2{break-after:avoid}
+.note{border-left:4px solid #888;padding-left:.7rem}
+@media(max-width:40rem){table,figcaption{font-size:.75rem}th,td{padding:.2rem .25rem}}
+@media print{body{font-size:10pt}h2{break-after:avoid}
 figure,.plots svg{break-inside:avoid}}
 """
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.atomic import require_place
 from edge.contract.bundle import NewFile, create_bundle, model_file
 from edge.contract.spec import SCHEMA, ModelSpec, Provenance, TensorSpec, encode_spec
 from edge.engines.golden import golden_inputs, golden_outputs, golden_tensors, run_golden
@@ -47,6 +48,7 @@ def main(args: argparse.Namespace) -> int:
     """Export, check against torch, write the bundle."""
     if args.out.exists():
         raise CannotCreateError(f"'{args.out}' exists already; choose another --out or remove it first")
+    require_place(args.out)
     run, classifier, members = read_run(args.run)
     familiarity = read_familiarity(args.run)
     model = Deployed(classifier, run.temperature, familiarity.distance)
@@ -61,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
     files = {
         "model.json": NewFile(encode_spec(spec)),
         model_file("fp32"): NewFile(graph),
-        "MODEL_CARD.md": NewFile(model_card(spec, run).encode()),
+        "MODEL_CARD.md": NewFile(model_card(spec).encode()),
         SPLIT: NewFile(encode_members(members)),
         "reports/parity.json": NewFile(json.dumps(asdict(parity), indent=2).encode() + b"\n"),
         **{f"reports/{name}": NewFile((args.run / name).read_bytes()) for name in REPORTS},

@@ -23,7 +23,7 @@ from export.checkpoint import load_checkpoint, save_checkpoint
 from export.network import ResNet
 
 FALSE_ALARM = 0.05
-"""Share of validation images that the threshold withholds."""
+"""Largest share of validation images that the threshold withholds."""
 
 FILE = "familiarity.safetensors"
 
@@ -72,8 +72,7 @@ def fit_familiarity(network: ResNet, train: NDArray[np.uint8], held_out: NDArray
     distance.whitening.copy_(torch.from_numpy(whitening / typical))
     with torch.no_grad():
         found = distance(torch.from_numpy(embed(network, held_out)).float()).numpy()
-    # Conformal: of further such images no larger share is expected above it (Vovk et al. 2005).
-    rank = min(len(found), math.ceil((len(found) + 1) * (1 - FALSE_ALARM)))
+    rank = math.ceil(len(found) * (1 - FALSE_ALARM))
     return Familiarity(distance, float(np.sort(found)[rank - 1]))
 
 

@@ -19,6 +19,7 @@ Truth = NDArray[np.bool_]
 Risks = NDArray[np.float64]
 
 BINS = 8
+MARKERS = "^osDv*"
 
 
 def draw(plot: Callable[[Axes], None]) -> str:
@@ -39,7 +40,7 @@ def roc(truth: Truth, risks: Risks, points: Sequence[OperatingPoint]) -> str:
         right, up, _ = roc_curve(truth, risks)
         axes.plot(right, up, color="black", drawstyle="steps-post")
         axes.plot([0, 1], [0, 1], color="0.75", linewidth=1)
-        for point, marker in zip(points, "^osDv*", strict=False):
+        for point, marker in zip(points, MARKERS, strict=False):
             matrix = ConfusionMatrix.at(truth, risks, point.threshold).figures()
             axes.plot(
                 1 - matrix["specificity"].value, matrix["sensitivity"].value, marker, label=point.name, ms=8
@@ -50,13 +51,17 @@ def roc(truth: Truth, risks: Risks, points: Sequence[OperatingPoint]) -> str:
     return draw(plot)
 
 
-def precision_recall(truth: Truth, risks: Risks) -> str:
-    """Precision against recall, with the prevalence as floor."""
+def precision_recall(truth: Truth, risks: Risks, points: Sequence[OperatingPoint]) -> str:
+    """Precision against recall, with the prevalence as floor and the operating points."""
 
     def plot(axes: Axes) -> None:
         precision, recall, _ = precision_recall_curve(truth, risks)
         axes.plot(recall, precision, color="black", drawstyle="steps-post")
         axes.axhline(float(truth.mean()), color="0.75", linewidth=1)
+        for point, marker in zip(points, MARKERS, strict=False):
+            figures = ConfusionMatrix.at(truth, risks, point.threshold).figures()
+            axes.plot(figures["sensitivity"].value, figures["ppv"].value, marker, label=point.name, ms=8)
+        axes.legend(loc="lower left")
         axes.set(
             xlabel="sensitivity (recall)",
             ylabel="PPV (precision)",
@@ -104,17 +109,32 @@ def decision_curve(truth: Truth, risks: Risks) -> str:
     return draw(plot)
 
 
-def risk_coverage(truth: Truth, risks: Risks, threshold: float) -> str:
-    """Share of wrong decisions among the images that are answered, the least certain being withheld first."""
+def risk_coverage(truth: Truth, risks: Risks, threshold: float, ood: Risks) -> str:
+    """Share of wrong decisions among the images that are answered.
+
+    The least certain are withheld first, or those least like the training images.
+    """
 
     def plot(axes: Axes) -> None:
         wrong = (risks >= threshold) != truth
-        order = np.argsort(-np.abs(_logit(risks) - _logit(np.array(threshold))), kind="stable")
-        answered = np.arange(1, len(order) + 1)
-        axes.plot(answered / len(order), np.cumsum(wrong[order]) / answered, color="black")
+        answered = np.arange(1, len(wrong) + 1)
+        for doubt, style, name in (
+            (uncertainty(risks, threshold), "-", "least certain"),
+            (ood, ":", "strangest"),
+        ):
+            order = np.argsort(doubt, kind="stable")
+            axes.plot(
+                answered / len(order), np.cumsum(wrong[order]) / answered, style, color="black", label=name
+            )
+        axes.legend(title="withheld first")
         axes.set(xlabel="share answered", ylabel="share wrong", title="Risk and coverage", xlim=(0, 1.02))
 
     return draw(plot)
+
+
+def uncertainty(risks: Risks, threshold: float) -> Risks:
+    """Minus the distance from the threshold, in logits: the least certain come last."""
+    return np.asarray(-np.abs(_logit(risks) - _logit(np.array(threshold))))
 
 
 def _logit(risks: Risks) -> Risks:

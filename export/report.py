@@ -18,18 +18,23 @@ from edge.html import write_page as write_page
 from edge.study.cases import Case
 from export import plots
 from export.bootstrap import patient_bootstrap
+from export.calibration_error import perfect_calibration_error
+from export.prevalence import at_prevalence
 from export.statistics import ConfusionMatrix, Figure, auc, brier, expected_calibration_error
+from export.unlike import Told
 
+ANSWERED = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)  # shares of the images
 ERRORS = 12  # pictures in the sheet of most confident errors
 PAPER = {
-    "accuracy": "0.8544",
-    "sensitivity": "0.8667",
-    "specificity": "0.8627",
-    "ppv": "0.701",
-    "npv": "0.915",
-    "auc": "0.863",
+    "auc": ("0.863", "as an order of magnitude: other images, scanners and patients"),
+    "sensitivity": ("0.8667", "as an order of magnitude, at a threshold that it does not name"),
+    "specificity": ("0.8627", "as an order of magnitude, at a threshold that it does not name"),
+    "accuracy": ("0.8544", "no: it hangs on the share of malignant images, and lies below both of the above"),
+    "ppv": ("0.701", "no: it hangs on the share of malignant images, which it implies to be 27 %"),
+    "npv": ("0.915", "no: the same, but it implies 38 %"),
+    "accuracy in training": ("0.9243", "no: of images that the network has learnt"),
 }
-"""The study behind the project, on its test part of 98 images."""
+"""The study behind the project, on its test part of 98 images, and what may be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class Judged:
         tensors: uint8 (N, 1, H, W), what the network saw.
         risks: float64 (N,).
         heatmaps: float32 (N, h, w), 0 to 1.
+        ood: float64 (N,), distance from the training images.
     """
 
     bundle: Bundle
@@ -53,6 +59,7 @@ class Judged:
     tensors: NDArray[np.uint8]
     risks: NDArray[np.float64]
     heatmaps: NDArray[np.float32]
+    ood: NDArray[np.float64]
 
     @property
     def truth(self) -> NDArray[np.bool_]:
@@ -60,8 +67,31 @@ class Judged:
         return np.array([case.malignant for case in self.cases])
 
 
-def write_report(path: Path, judged: Judged, prevalence: float | None) -> None:
-    """Write the page; `prevalence` is that of the clinic, for PPV and NPV there.
+def coverage(judged: Judged) -> list[dict[str, float]]:
+    """Share of wrong decisions where only the most certain, or the most familiar, images are answered."""
+    wrong = (judged.risks >= judged.point.threshold) != judged.truth
+    rows = []
+    for answered in ANSWERED:
+        number = max(1, round(answered * len(wrong)))
+        kept = [
+            np.argsort(doubt, kind="stable")[:number]
+            for doubt in (plots.uncertainty(judged.risks, judged.point.threshold), judged.ood)
+        ]
+        certain, familiar = (round(float(wrong[chosen].mean()), 4) for chosen in kept)
+        rows.append({"answered": answered, "wrong_by_certainty": certain, "wrong_by_ood": familiar})
+    return rows
+
+
+def write_report(
+    path: Path, judged: Judged, prevalence: float | None, told: Sequence[Told] | None = None
+) -> None:
+    """Write the page.
+
+    Args:
+        path: of the HTML file.
+        judged: held-out cases.
+        prevalence: of the clinic, for PPV and NPV there.
+        told: pictures that the model was not made for, where they were tried.
 
     Raises:
         CannotCreateError: the file cannot be written.
@@ -75,18 +105,19 @@ def write_report(path: Path, judged: Judged, prevalence: float | None) -> None:
         f"<b>{judged.point.name}</b>: malignant if the risk is {judged.point.threshold:.3f} or more.</p>",
         "<h2>Figures</h2>",
         _figures(judged),
-        "<h2>Operating points</h2>",
+        "<h2>Operating points and their confusion matrices</h2>",
         _points(judged),
         _prevalence(judged, prevalence),
         "<h2>Curves</h2><div class=plots>",
         plots.roc(truth, risks, spec.operating_points),
-        plots.precision_recall(truth, risks),
+        plots.precision_recall(truth, risks, spec.operating_points),
         plots.reliability(truth, risks),
         plots.decision_curve(truth, risks),
-        plots.risk_coverage(truth, risks, judged.point.threshold),
+        plots.risk_coverage(truth, risks, judged.point.threshold, judged.ood),
         "</div>",
-        f"<p>Expected calibration error {expected_calibration_error(truth, risks):.3f} (ten equally filled "
-        f"bins), Brier score {brier(truth, risks):.3f}.</p>",
+        _calibration(truth, risks),
+        "<h2>Pictures that the model was not made for</h2>",
+        _unlike(judged, told),
         "<h2>Subgroups</h2>",
         _subgroups(judged),
         "<h2>Most confident errors</h2>",
@@ -102,12 +133,16 @@ def _all_figures(judged: Judged, chosen: NDArray[np.int64], threshold: float) ->
     return {"auc": auc(truth, risks), **ConfusionMatrix.at(truth, risks, threshold).figures()}
 
 
+def _written(name: str) -> str:
+    return name.upper() if name in ("auc", "ppv", "npv") else name
+
+
 def _figures(judged: Judged) -> str:
     everything = np.arange(len(judged.cases))
     figures = _all_figures(judged, everything, judged.point.threshold)
     patients = [case.patient for case in judged.cases]
     header = ["", "value", "95 % interval (DeLong, Wilson)"]
-    rows = [[name, f"{f.value:.3f}", f"{f.low:.3f} to {f.high:.3f}"] for name, f in figures.items()]
+    rows = [[_written(name), f"{f.value:.3f}", f"{f.low:.3f} to {f.high:.3f}"] for name, f in figures.items()]
     if None not in patients:
         header.append("95 % interval over patients (bootstrap)")
         for row, name in zip(rows, figures, strict=True):
@@ -129,8 +164,38 @@ def _points(judged: Judged) -> str:
         rows.append(
             [point.name, f"{point.threshold:.3f}", figures["sensitivity"], figures["specificity"], *counts]
         )
-    header = ["", "threshold", "sensitivity", "specificity", "found", "missed", "false alarms", "cleared"]
+    header = ["", "threshold", "sensitivity", "specificity", "true positive", "false negative"]
+    header += ["false positive", "true negative"]
     return table(header, rows)
+
+
+def _calibration(truth: NDArray[np.bool_], risks: NDArray[np.float64]) -> str:
+    perfect = perfect_calibration_error(risks)
+    return (
+        f"<p>Expected calibration error {expected_calibration_error(truth, risks):.3f} (ten equally filled "
+        f"bins), Brier score {brier(truth, risks):.3f}. A perfectly calibrated model would show an error of "
+        f"{perfect.mean:.3f} on {len(risks)} images, and one time in twenty more than {perfect.high:.3f}.</p>"
+    )
+
+
+def _unlike(judged: Judged, told: Sequence[Told] | None) -> str:
+    threshold = judged.bundle.spec.ood_threshold
+    text = (
+        f"<p>The graph says of each frame how far it lies from the training images (<code>ood</code>, "
+        f"Mahalanobis); above {threshold:.2f} the cart gives no risk. Of these test images "
+        f"{float((judged.ood > threshold).mean()):.1%} are above.</p>"
+    )
+    if told is None:
+        return text + "<p>Other pictures were not tried: <code>sonocart evaluate --unlike</code>.</p>"
+    rows = [
+        [
+            kind.kind,
+            kind.area,
+            *(f"{f.value:.0%}" for f in (kind.hit, kind.withheld, kind.gated, kind.either)),
+        ]
+        for kind in told
+    ]
+    return text + table(["", "AUROC", "found at 5 % false alarms", "by ood", "by gates", "by either"], rows)
 
 
 def _prevalence(judged: Judged, prevalence: float | None) -> str:
@@ -138,12 +203,8 @@ def _prevalence(judged: Judged, prevalence: float | None) -> str:
         return ""
     rows = []
     for point in judged.bundle.spec.operating_points:
-        figures = ConfusionMatrix.at(judged.truth, judged.risks, point.threshold).figures()
-        up, down = figures["sensitivity"].value, figures["specificity"].value
-        called = up * prevalence + (1 - down) * (1 - prevalence)
-        ppv = up * prevalence / called if called else float("nan")
-        npv = down * (1 - prevalence) / (1 - called) if called < 1 else float("nan")
-        rows.append([point.name, f"{ppv:.3f}", f"{npv:.3f}"])
+        matrix = ConfusionMatrix.at(judged.truth, judged.risks, point.threshold)
+        rows.append([point.name, *at_prevalence(matrix, prevalence).values()])
     title = f"<p>Where {prevalence:.1%} of the lesions are malignant, by Bayes' theorem:</p>"
     return title + table(["", "PPV", "NPV"], rows)
 
@@ -203,11 +264,14 @@ def overlaid(tensor: NDArray[np.uint8], heatmap: NDArray[np.float32]) -> bytes:
 
 def _paper(judged: Judged) -> str:
     figures = _all_figures(judged, np.arange(len(judged.cases)), judged.point.threshold)
-    rows = [[name, PAPER[name], figures[name]] for name in PAPER]
+    rows = [
+        [_written(name), value, figures.get(name, "not measured"), compared]
+        for name, (value, compared) in PAPER.items()
+    ]
+    number = len(judged.cases)
     text = (
-        "<p>Published: 984 images of salivary-gland tumours, 98 in the test part. The published figures "
-        "cannot all come from one confusion matrix (<code>sonocart study figures</code> says why), and its "
-        "images are not these. AUC, sensitivity and specificity may be read side by side as orders of "
-        "magnitude; PPV, NPV and accuracy hang on the share of malignant cases and may not be compared.</p>"
+        "<p>Published: 984 images of salivary-gland tumours in parts of 698, 197 and 98, which add up "
+        f"to 993; the figures are of the 98. Here: {number} images. The published figures cannot all come "
+        "from one confusion matrix; run <code>sonocart study figures</code> to see why.</p>"
     )
-    return text + table(["", "published", "this model"], rows)
+    return text + table(["", "published", "this model", "may they be compared?"], rows)

@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.atomic import new_file
+from edge.atomic import new_file, require_place
 from edge.contract.preprocess import PREPROCESSING_ID
 from edge.contract.spec import Preprocessing
 from edge.errors import CannotCreateError, NoInputError, UsageError
@@ -120,6 +120,7 @@ def main(args: argparse.Namespace) -> int:
     check_learning_arguments(args)
     if args.seed < 0:
         raise UsageError(f"found --seed {args.seed}, expected 0 or more")
+    require_place(args.out)
     with join_team() as team:
         return _train(args, team)
 

@@ -8,14 +8,15 @@ from edge.errors import CannotCreateError
 
 
 def require_writable(path: Path, what: str) -> None:
-    """Leave everything as it is, and raise CannotCreateError unless `path` can be created or replaced."""
+    """Make missing folders, and raise CannotCreateError unless `path` can be created or replaced."""
     existed = path.exists()
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.open("ab").close()
     except OSError as error:
         raise CannotCreateError(
-            f"cannot write the {what} '{path}': {error.strerror}. Give a file in a folder that exists and "
-            "may be written to"
+            f"cannot write the {what} '{path}': {error.strerror}. Give a file in a folder that may be "
+            "written to"
         ) from error
     if not existed:
         path.unlink()

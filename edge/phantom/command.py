@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from edge.atomic import require_place
 from edge.errors import UsageError
 from edge.phantom.latents import LABELS
 
@@ -77,6 +78,7 @@ def _study(args: argparse.Namespace) -> dict[str, object]:
     _require(args.views >= 1, f"--views {args.views}", "1 or more")
     _require(args.jobs >= 1, f"--jobs {args.jobs}", "1 or more")
     _require(0 <= args.prevalence <= 1, f"--prevalence {args.prevalence}", "a share from 0 to 1")
+    require_place(args.out)
     with _bar("patients", args.patients) as progress:
         summary = write_study(
             args.out,
@@ -108,6 +110,7 @@ def _clip(args: argparse.Namespace) -> dict[str, object]:
     frames = round(args.seconds * args.fps)
     if args.video.exists() and not args.force:
         raise CannotCreateError(f"'{args.video}' exists; choose another --video or add --force")
+    require_place(args.video)
     options = CineOptions(
         seed=args.seed,
         label=args.label,

@@ -90,7 +90,11 @@ def test_the_card_tells_use_limits_data_and_thresholds(opened):
     card = opened.read("MODEL_CARD.md").decode()
     for words in (
         "Intended use",
-        "Limits",
+        "Limitations",
+        "Regulatory status: **research only**",
+        "Risk management",
+        "Lifecycle",
+        "Not judged yet",
         "Not a medical device",
         "| train | 56 | 28 |",
         "high-sensitivity",

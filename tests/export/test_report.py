@@ -37,6 +37,7 @@ def test_the_page_has_what_a_reviewer_looks_for(page):
         "high-sensitivity",
         "Where 10.0% of the lesions are malignant",
         "Expected calibration error",
+        "A perfectly calibrated model would show",
         "Most confident errors",
         "may not be compared",
     ):
