@@ -47,7 +47,7 @@ def play(
     parts = Parts(
         capture,
         worker,
-        Examination(spec.preprocessing.region),
+        Examination(spec.preprocessing.region, spec.ood_threshold),
         spec.preprocessing,
         Identity(spec.name, bundle.id, worker.engine),
         Desk(spec, Choices(roi, point)),
