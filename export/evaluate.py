@@ -226,10 +226,11 @@ def _clinic(report: dict[str, Any]) -> list[str]:
 def _unlike(kinds: Sequence[dict[str, Any]]) -> list[str]:
     if not kinds:
         return []
-    head = f"{'pictures':<32}{'AUROC':>7}{'hit at 5 %':>12}{'ood':>8}{'gates':>8}{'either':>8}"
+    head = f"{'pictures':<32}{'AUROC':>7}{'hit at 5 %':>12}{'ood':>8}{'gates':>8}{'either':>8}{'quality':>9}"
     rows = [
         f"{kind['kind'][:31]:<32}{kind['area']['value']:>7.3f}{kind['hit']['value']:>12.0%}"
         + "".join(f"{kind[name]['value']:>8.0%}" for name in ("withheld", "gated", "either"))
+        + f"{kind['quality']:>9.2f}"
         for kind in kinds
     ]
     return ["", "withheld: by ood at its threshold, by the gates, by either", head, *rows]

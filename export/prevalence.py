@@ -6,7 +6,8 @@ import math
 
 from scipy.special import expit
 
-from export.statistics import Z95, ConfusionMatrix, Figure
+from edge.figures import Z95
+from export.statistics import ConfusionMatrix, Figure
 
 
 def at_prevalence(matrix: ConfusionMatrix, prevalence: float) -> dict[str, Figure]:

@@ -193,10 +193,13 @@ def _unlike(judged: Judged, told: Sequence[Told] | None) -> str:
             kind.kind,
             kind.area,
             *(f"{f.value:.0%}" for f in (kind.hit, kind.withheld, kind.gated, kind.either)),
+            f"{kind.quality:.2f}",
         ]
         for kind in told
     ]
-    return text + table(["", "AUROC", "found at 5 % false alarms", "by ood", "by gates", "by either"], rows)
+    return text + table(
+        ["", "AUROC", "found at 5 % false alarms", "by ood", "by gates", "by either", "quality"], rows
+    )
 
 
 def _prevalence(judged: Judged, prevalence: float | None) -> str:

@@ -22,7 +22,7 @@ from edge.contract.roi import Roi
 from edge.contract.spec import ModelSpec
 from edge.engines.base import Engine
 from edge.errors import NoInputError
-from edge.exam.gates import judge, measure, thin_bright
+from edge.exam.gates import judge, measure, quality, thin_bright
 from edge.exam.roi import FieldFinder
 from edge.sources.base import Pace, SourceEnded
 from edge.sources.faults import DRAWN
@@ -58,6 +58,7 @@ class Told:
         withheld: share above the model's own threshold.
         gated: share withheld by the cart's gates, which see colour and marks.
         either: share withheld by one of the two.
+        quality: median of the cart's image-quality score, 0 to 1.
     """
 
     kind: str
@@ -66,11 +67,16 @@ class Told:
     withheld: Figure
     gated: Figure
     either: Figure
+    quality: float
 
     def json(self) -> dict[str, Any]:
         """For `json.dumps`."""
         figures = ("area", "hit", "withheld", "gated", "either")
-        return {"kind": self.kind, **{name: getattr(self, name).json() for name in figures}}
+        return {
+            "kind": self.kind,
+            **{name: getattr(self, name).json() for name in figures},
+            "quality": round(self.quality, 3),
+        }
 
 
 def tell_apart(
@@ -108,25 +114,26 @@ def tell_apart(
     return out
 
 
-def _ask(engine: Engine, spec: ModelSpec, shown: Shown) -> tuple[float, bool]:
-    """The picture's `ood`, and whether a gate withholds it."""
+def _ask(engine: Engine, spec: ModelSpec, shown: Shown) -> tuple[float, bool, float]:
+    """The picture's `ood`, whether a gate withholds it, and its quality."""
     size = spec.preprocessing
     box, bounds = shown.field, shown.frame.bounds
     if size.region == "lesion":  # nobody has marked one: the middle stands for it
         box = Roi(box.x + box.width // 4, box.y + box.height // 4, box.width // 2, box.height // 2)
     ood = engine.infer(prepare(shown.frame, size.crop(box, bounds), size.width, size.height)).ood
-    thin = thin_bright(shown.frame, shown.field)
-    return ood, judge(measure(shown.frame, shown.field, thin, thin)) is not None
+    # In a single picture everything stays where it is.
+    features = measure(shown.frame, shown.field, thin_bright(shown.frame, shown.field))
+    return ood, judge(features) is not None, quality(features)
 
 
 def _compare(
     kind: str,
-    found: Sequence[tuple[float, bool]],
+    found: Sequence[tuple[float, bool, float]],
     known: NDArray[np.float64],
     level: float,
     threshold: float,
 ) -> Told:
-    ood, gated = np.array([value for value, _ in found]), np.array([closed for _, closed in found])
+    ood, gated, qualities = (np.array(values) for values in zip(*found, strict=True))
 
     def share(hits: NDArray[np.bool_]) -> Figure:
         return wilson(int(hits.sum()), len(hits))
@@ -138,6 +145,7 @@ def _compare(
         share(ood > threshold),
         share(gated),
         share(gated | (ood > threshold)),
+        float(np.median(qualities)),
     )
 
 
