@@ -153,7 +153,7 @@ def _squares(strokes: list[Roi]) -> list[Roi]:
 
 def outline(box: Roi, height: int) -> list[Roi]:
     """Four strokes on even pixels just inside `box`."""
-    thick = max(2, height // 720 * 2)
+    thick = max(2, height // 540 * 2)
     box = _even(box)
     if min(box.width, box.height) <= 2 * thick:
         return []

@@ -255,7 +255,7 @@ def _risk(pen: _Pen, content: Content) -> None:
     pen.text(74, 98, f"{content.risk} %", TEXT, bold=True)
     _arrow(pen, content.trend)
     _bar(pen, content, content.point.threshold, colour)
-    pen.text(226, 23, f"{content.low} to {content.high} %  ·  {content.n} frames", TEXT)
+    pen.text(226, 23, f"{content.low} to {content.high} %  ·  {_counted(content.n)}", TEXT)
     unit = pen.unit
     tip, base = (266, 288) if content.above else (288, 266)
     triangle = [
@@ -267,6 +267,10 @@ def _risk(pen: _Pen, content: Content) -> None:
     word = ("above" if content.above else "below") + (" threshold" if pen.wide else "")
     pen.text(260, 29, word, colour, indent=36, bold=True)
     pen.text(302, 20, f"{content.point.name}, {100 * content.point.threshold:.0f} %", DIM)
+
+
+def _counted(frames: int) -> str:
+    return f"{frames} frame" if frames == 1 else f"{frames} frames"
 
 
 def _arrow(pen: _Pen, trend: int) -> None:

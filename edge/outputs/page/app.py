@@ -189,12 +189,12 @@ class _Site:
 
     async def best_picture(self, request: Request) -> Response:
         """One of the lesion's best pictures, by its frame's number."""
-        for best in self._hub.best:
-            if best.sequence == request.path_params["number"]:
-                data = BytesIO()
-                Image.fromarray(best.picture).save(data, "JPEG", quality=90)
-                return _answer(data.getvalue(), "image/jpeg")
-        return _plain("this picture is not kept any more", 404)
+        best = self._hub.best(request.path_params["number"])
+        if best is None:
+            return _plain("this picture is not kept any more", 404)
+        data = BytesIO()
+        Image.fromarray(best.picture).save(data, "JPEG", quality=90)
+        return _answer(data.getvalue(), "image/jpeg")
 
     async def snapshot(self, request: Request) -> Response:
         """The newest picture as a file to keep on the viewer's side."""

@@ -127,7 +127,7 @@ class Hub:
         """
         self.status: Status | None = None
         self.desk = desk
-        self.best: tuple[BestFrame, ...] = ()
+        self._best: dict[int, BestFrame] = {}
         self.presented_s = 0.0  # time.monotonic of the newest picture
         self._told_s = 0.0  # time.monotonic of the newest word from the loop
         self._identity = identity
@@ -166,6 +166,10 @@ class Hub:
             "precision": self._identity.precision,
         }
 
+    def best(self, sequence: int) -> BestFrame | None:
+        """One of the lesion's best pictures; those that viewers were told of a moment ago are kept too."""
+        return self._best.get(sequence)
+
     def hello(self) -> dict[str, object]:
         """What does not change while the page is served."""
         return {
@@ -183,7 +187,7 @@ class Hub:
         now_ns = time.monotonic_ns()
         self.status = self._status(frame, reading, now_ns)
         self.presented_s = self._told_s = now_ns / 1e9
-        self.best = reading.findings.best
+        self._keep_best(reading.findings.best)
         self._log_state(self.status.record)
         if self.viewers:
             self._frames.put((frame, reading, self.status))
@@ -218,6 +222,12 @@ class Hub:
         async with self._news:
             await self._news.wait_for(lambda: view in self._pictures and self._pictures[view].number > after)
             return self._pictures[view]
+
+    def _keep_best(self, best: tuple[BestFrame, ...]) -> None:
+        for one in best:
+            self._best[one.sequence] = one
+        while len(self._best) > PAST:
+            self._best.pop(next(iter(self._best)))
 
     def _status(self, frame: Frame, reading: Reading, now_ns: int) -> Status:
         choices, keeping, findings = reading.choices, self.desk.keeping, reading.findings

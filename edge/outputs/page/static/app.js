@@ -127,7 +127,7 @@ function estimate(record, status) {
   const side = above ? "above" : "below";
   text("risk", known ? `${percent(record.risk)} %` : "withheld");
   byId("risk").className = known ? "" : "withheld";
-  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${status.n ? `, ${status.n} frames` : ""}`
+  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${status.n ? `, ${status.n} frame${status.n === 1 ? "" : "s"}` : ""}`
     : now.hiding ? "hidden by the operator" : record.reason || "");
   text("category", known ? `${above ? "▲" : "▼"} ${side} threshold` : "");
   byId("category").className = side;
