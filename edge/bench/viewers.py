@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import statistics
 import subprocess
@@ -21,19 +20,19 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
+from edge.bench.conditions import tree_cpu_seconds
 from edge.errors import InternalError
 
 MANY = 50
 IDLE = 1000
 START_S = 60.0
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(slots=True)
 class Phase:
     """What was seen in one turn."""
 
-    cpu: float  # seconds of CPU of the cart's process, a second
+    cpu: float  # seconds of CPU of the cart's processes, a second
     rate_hz: float  # presented pictures
     age_ms: list[float] = field(default_factory=list)  # of the risk, on each picture that a viewer got
     seen_hz: float = 0.0  # pictures that a viewer got
@@ -126,10 +125,12 @@ async def _phase(pid: int, port: int, viewers: int, seconds: float) -> Phase:
     watchers = [asyncio.create_task(_watch(port, stop, ages if i == 0 else [])) for i in range(viewers)]
     await asyncio.sleep(1.0)
     ages.clear()
-    begin, cpu, presented = time.monotonic(), _cpu_s(pid), await _presented(port)
+    begin, cpu, presented = time.monotonic(), tree_cpu_seconds(pid), await _presented(port)
     await asyncio.sleep(seconds)
     passed = time.monotonic() - begin
-    phase = Phase((_cpu_s(pid) - cpu) / passed, (await _presented(port) - presented) / passed, list(ages))
+    phase = Phase(
+        (tree_cpu_seconds(pid) - cpu) / passed, (await _presented(port) - presented) / passed, list(ages)
+    )
     stop.set()
     phase.seen_hz = statistics.median(await asyncio.gather(*watchers))
     return phase
@@ -196,9 +197,3 @@ async def _presented(port: int) -> float:
 def _get(url: str) -> str:
     with urllib.request.urlopen(url) as answer:
         return str(answer.read(), "utf-8")
-
-
-def _cpu_s(pid: int) -> float:
-    """Of a process and its threads so far."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / _TICKS
