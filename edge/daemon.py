@@ -39,6 +39,7 @@ from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UsageError
+from edge.exam.baseline import read_baseline
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
@@ -255,7 +256,8 @@ def _start_page(
     host, port = parse_address(page.address)
     tokens = None if page.tokens is None else read_tokens(page.tokens)
     serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings)
-    metrics = Metrics(identity, timing)
+    baseline = settings.model.baseline
+    metrics = Metrics(identity, timing, None if baseline is None else read_baseline(baseline, bundle.id))
     hub = Hub(identity, desk, timing, read_performance(bundle))
     stack.callback(hub.close)
     server = PageServer(host, port, hub, metrics, serving)

@@ -84,6 +84,10 @@ class ModelSettings(Section, frozen=True):
     last_good: Annotated[
         Path | None, says("folder for a copy of the bundle that last passed, run where another one fails")
     ] = None
+    baseline: Annotated[
+        Path | None,
+        says("what sonocart accept wrote; drift is watched against it", option="--baseline", metavar="FILE"),
+    ] = None
     audit: Annotated[
         Path | None,
         says("append-only log of bundles run, refused and restored", option="--audit", metavar="FILE"),

@@ -10,10 +10,9 @@ import numpy as np
 
 from edge.contract.bundle import Bundle
 from edge.contract.spec import OperatingPoint
+from edge.exam.baseline import BINS, Baseline
 from edge.figures import ConfusionMatrix, brier, expected_calibration_error, wilson
 from edge.timing import Timing
-
-BINS = 10
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -34,25 +33,6 @@ class Verdict(msgspec.Struct, frozen=True):
     n: int
     reason: str | None
     pictures: int
-
-
-class Baseline(msgspec.Struct, frozen=True):
-    """What drift is watched against.
-
-    Attributes:
-        bundle, precision: whose risks these are.
-        cases: that gave a risk.
-        edges: of the bins of risk, `BINS` + 1.
-        share: of the cases in each bin.
-        withheld: share of all cases without a risk.
-    """
-
-    bundle: str
-    precision: str
-    cases: int
-    edges: tuple[float, ...]
-    share: tuple[float, ...]
-    withheld: float
 
 
 def judge(

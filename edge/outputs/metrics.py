@@ -12,6 +12,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from edge.contract.frame import Frame
+from edge.exam.baseline import Baseline, drift
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
@@ -29,6 +30,10 @@ NAMES: dict[str, tuple[str, str]] = {
     "sonocart_latency_seconds": ("histogram", "from a picture's capture to its presentation"),
     "sonocart_stage_seconds": ("histogram", "wall time of a stage of the pipeline"),
     "sonocart_risk": ("histogram", "risks, one for each newly analysed frame; a drift changes its shape"),
+    "sonocart_risk_drift": (
+        "gauge",
+        "population stability index of the risks against the site's acceptance; absent without a baseline",
+    ),
     "sonocart_page_viewers": ("gauge", "viewers connected to the page"),
 }
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -63,8 +68,9 @@ class _Histogram:
 class Metrics:
     """An output of the loop, and the answer to /metrics."""
 
-    def __init__(self, identity: Identity, timing: Timing):
-        """Nothing counted yet; `timing` is read when somebody asks."""
+    def __init__(self, identity: Identity, timing: Timing, baseline: Baseline | None = None):
+        """Nothing counted yet; `timing` is read when somebody asks, drift is told against `baseline`."""
+        self._baseline = baseline
         self._identity = identity
         self._timing = timing
         self._lock = threading.Lock()
@@ -127,6 +133,8 @@ class Metrics:
             single["sonocart_pictures_dropped_total"] = reading.dropped
             if reading.age_ms is not None:
                 single["sonocart_estimate_age_seconds"] = reading.age_ms / 1e3
+        if self._baseline is not None:
+            single["sonocart_risk_drift"] = drift(self._baseline.share, self._risk.counts[:-1])
         state = State.NO_SIGNAL if reading is None else reading.state
         return {name: [f"{name} {value:.9g}"] for name, value in single.items()} | {
             "sonocart_info": [f"sonocart_info{{{labels}}} 1"],

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from edge.contract.audit import append
 from edge.contract.bundle import Bundle
 from edge.errors import UnavailableError, UsageError
 from edge.exam.desk import Desk
@@ -120,6 +121,8 @@ def start_recorders(
     kept, wait = settings.recording, settings.source.pace is Pace.MAX
     if kept.raw and (kept.video or kept.folder):
         logger.warning("recordings keep the whole picture, patient text included: --record-raw")
+        if settings.model.audit is not None:
+            append(settings.model.audit, "raw", "recordings keep the picture outside the ultrasound field")
     recorders = []
     if kept.video is not None:
         habits = Habits(rate, raw=kept.raw, wait=wait)

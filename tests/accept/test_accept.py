@@ -9,7 +9,7 @@ import pytest
 from edge.cli import run
 from edge.errors import NoInputError
 from tests.clips import tissue, write_clip
-from tests.networks import speckle, write_bundle, write_study
+from tests.networks import write_bundle, write_study
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +21,11 @@ def bundle(tmp_path_factory):
 @pytest.fixture
 def cases(tmp_path):
     """Stills and clips of both classes that the bundle has never met, one of them black."""
-    rng = np.random.default_rng(77)
     for label in ("benign", "malignant"):
         (tmp_path / "cases" / label).mkdir(parents=True)
         for index in range(3):
-            cv2.imwrite(str(tmp_path / "cases" / label / f"{index}.png"), speckle(rng, 96))
+            picture = tissue(10 * len(label) + index, 240, 320, (0, 0, 320, 240))
+            cv2.imwrite(str(tmp_path / "cases" / label / f"{index}.png"), picture)
     write_clip(tmp_path / "cases/benign/sweep.mp4", [tissue(i, 240, 320) for i in range(20)])
     cv2.imwrite(str(tmp_path / "cases/malignant/black.png"), np.zeros((96, 96), np.uint8))
     return tmp_path / "cases"
@@ -53,21 +53,20 @@ def test_every_case_has_a_risk_or_a_reason(bundle, cases, capsys):
     assert sum(report["confusion_matrix"].values()) == 7
 
 
-def test_a_still_gives_the_risk_of_the_evaluation(bundle, tmp_path, capsys):
+def test_a_still_gives_the_risk_of_the_evaluation(bundle, cases, capsys):
     """The pipeline and the shortcut of `evaluate` must say the same of the same image."""
     from edge.contract.bundle import open_bundle
     from edge.engines.onnx import reference_engine
     from edge.study.read import read_study
     from edge.study.tensors import case_tensor
 
-    study = write_study(tmp_path / "study", per_class=3, seed=5)
     opened = open_bundle(bundle)
     engine = reference_engine(opened, "fp32", threads=1)
-    expected = [
-        engine.infer(case_tensor(case, opened.spec.preprocessing)).risk for case in read_study(study).cases
-    ]
-    found = [verdict["risk"] for verdict in accept(bundle, study, capsys)["cases"]]
-    assert found == [pytest.approx(risk, abs=0.02) for risk in expected]
+    verdicts = {verdict["case"]: verdict["risk"] for verdict in accept(bundle, cases, capsys)["cases"]}
+    for case in read_study(cases).cases:
+        if case.path.stem != "black":
+            expected = engine.infer(case_tensor(case, opened.spec.preprocessing)).risk
+            assert verdicts[f"{case.label}/{case.path.name}"] == pytest.approx(expected, abs=0.02)
 
 
 def test_images_that_the_model_was_made_with_are_left_out(bundle, capsys):

@@ -4,11 +4,14 @@ import json
 import re
 from pathlib import Path
 
+from edge.exam.baseline import Baseline
 from edge.outputs.metrics import NAMES, Metrics
 from edge.timing import Timing
 from tests.outputs.test_overlay import IDENTITY, black, reading
 
 LINE = re.compile(r'^[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[0-9.e+-]+$')
+
+BASELINE = Baseline("b", "fp32", 10, tuple(i / 10 for i in range(11)), (0.1,) * 10, 0.0)
 
 
 def told(metrics):
@@ -37,7 +40,7 @@ def test_pictures_risks_and_reasons_are_counted():
 
 
 def test_every_documented_name_is_told_and_no_other():
-    metrics, timing = Metrics(IDENTITY, timing := Timing()), timing
+    metrics, timing = Metrics(IDENTITY, timing := Timing(), BASELINE), timing
     with timing.stage("draw"):
         pass
     metrics.present(black(), reading())
