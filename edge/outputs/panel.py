@@ -90,7 +90,7 @@ def content_of(reading: Reading, trend: int = 0) -> Content:
         point=choices.point,
         size=size_words(findings),
         features=features,
-        flag=flag or (HEAT_LEGEND if choices.heatmap and known else None),
+        flag=flag or reading.slowed or (HEAT_LEGEND if choices.heatmap and known else None),
     )
 
 

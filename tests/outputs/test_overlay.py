@@ -1,5 +1,7 @@
 """The panel is legible, inside the picture, off the anatomy, and drawn again only when it must be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -290,3 +292,7 @@ def test_missing_font_is_named(monkeypatch):
     monkeypatch.setattr(panel.ImageFont, "load_default", lambda size: object())
     with pytest.raises(UnavailableError, match="Pillow"):
         Overlay(IDENTITY)
+
+
+def test_network_that_is_slowed_for_heat_says_so_on_the_panel():
+    assert content_of(replace(reading(0.71), slowed="warm: risk slowed")).flag == "warm: risk slowed"
