@@ -212,6 +212,7 @@ def test_page_greys_itself_out_and_comes_back(browser, page):
         visitor.wait_for_selector(LIVE)
     visitor.wait_for_selector("body[data-link=stale]")
     assert visitor.inner_text("#risk") == "withheld"
+    assert visitor.inner_text("#flag") == visitor.inner_text("#features") == ""
     assert "no picture for" in visitor.inner_text("#veil") or "not answered" in visitor.inner_text("#veil")
     with scanning(hub):
         visitor.wait_for_selector(LIVE)

@@ -73,7 +73,7 @@ function hear(status) {
   settle("featured", status.features_shown);
   settle("heat", status.heatmap);
   text("size", status.size);
-  text("flag", now.hiding ? "" : status.contradiction || "");
+  text("flag", now.hiding || now.frozen ? "" : status.contradiction || "");
   list(status.features);
   strip(status.best);
   settle("reader", status.second_reader);
@@ -144,8 +144,9 @@ function withhold(words) {
   text("risk", "withheld");
   byId("risk").className = "withheld";
   text("range", words);
-  text("category", "");
-  text("age", "");
+  for (const id of ["category", "age", "flag"]) text(id, "");
+  text("size", "no picture");
+  list([]);
   byId("interval").setAttribute("width", 0);
   byId("needle").setAttribute("x", -2);
 }
