@@ -13,7 +13,7 @@ from export.augment import augment
 from export.fit import Recipe, fast_half
 from export.network import NETWORKS, ResNet
 
-ROUNDS = 3
+ROUNDS = 2
 
 
 def choose_threads(work: Callable[[], None]) -> int:
