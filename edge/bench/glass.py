@@ -20,7 +20,7 @@ from edge.bench.result import SCHEMA, Result, Settings, Track, make_track, now, 
 from edge.contract.bundle import Bundle
 from edge.contract.frame import Frame
 from edge.engines.base import Engine
-from edge.errors import InternalError
+from edge.errors import InternalError, UsageError
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
 from edge.outputs.page.hub import QUALITY
@@ -103,6 +103,11 @@ def measure_glass(
             recorder.close()
         recorded = [read_counter(luma) for luma in all_lumas(path)]
     presented = [number for number, _, _ in observer.seen]
+    if not any(number is not None for number in presented):
+        raise UsageError(
+            f"no number can be read from the {len(presented)} presented pictures: the overlay covers it, or "
+            "none came. Give a larger picture: --source phantom:size=1280x720"
+        )
     _check_recording(presented, recorded, recorder.dropped)
     tracks = _tracks(observer, product, cable.shown_ns, begin_ns)
     numbers = [n for n, sequence, _ in observer.seen if product.journal.at(sequence).came >= begin_ns]

@@ -77,7 +77,7 @@ def test_command_finds_each_picture_again(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("edge.bench.glass.WARM_UP_SECONDS", 0.5)
     monkeypatch.setattr("edge.sources.phantom.SLICES", 3)
     bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
-    argv = ["bench", "glass", str(bundle.path), "--source", "phantom:fps=20,size=640x480"]
+    argv = ["bench", "glass", str(bundle.path), "--source", "phantom:fps=20,size=800x600"]
     argv += ["--precision", "fp32", "--threads", "1", "--seconds", "2", "--json"]
     assert run([*argv, "--out", str(tmp_path / "out")]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -88,3 +88,16 @@ def test_command_finds_each_picture_again(tmp_path, monkeypatch, capsys):
     total = sum(summary[name]["wall"]["mean"] for name in parts)
     assert summary["glass to glass"]["wall"]["mean"] == pytest.approx(total, rel=1e-3)
     assert "jitter, picture to picture" in summary
+
+
+def test_numbers_under_the_overlay_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.bench.glass.WARM_UP_SECONDS", 0.5)
+    monkeypatch.setattr("edge.sources.phantom.SLICES", 3)
+    monkeypatch.setattr("edge.bench.glass.read_counter", lambda luma: None)
+    bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
+    argv = ["bench", "glass", str(bundle.path), "--source", "phantom:fps=20,size=320x240"]
+    argv += ["--precision", "fp32", "--threads", "1", "--seconds", "1", "--out", str(tmp_path / "out")]
+    with pytest.raises(UsageError, match="no number can be read"):
+        run(
+            [*argv, "--precision", "fp32", "--threads", "1", "--seconds", "1", "--out", str(tmp_path / "out")]
+        )
