@@ -39,7 +39,7 @@ def test_the_page_has_what_a_reviewer_looks_for(page):
         "Expected calibration error",
         "A perfectly calibrated model would show",
         "Most confident errors",
-        "may not be compared",
+        "may they be compared?",
     ):
         assert words in page
 
