@@ -83,7 +83,7 @@ def test_relative_paths_start_from_the_file(tmp_path):
 
 
 def test_every_setting_says_what_it_means_and_has_a_sound_default():
-    assert [field.path for field in fields()][:2] == ["source.address", "source.loop"]
+    assert next(fields()).path == "source.address"
     for field in fields():
         assert field.text, field.path
         if field.default is not None:
