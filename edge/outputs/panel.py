@@ -250,7 +250,7 @@ def _state(pen: _Pen, content: Content) -> None:
 
 def _risk(pen: _Pen, content: Content) -> None:
     colour = ABOVE if content.above else BELOW
-    pen.text(60, 20, f"RISK, {_TRENDS[content.trend]}", DIM)
+    pen.text(60, 20, f"RISK, {_TRENDS[content.trend]}" if pen.wide else "RISK", DIM)
     pen.text(60, 20, f"age {content.age_ms} ms", DIM, right=True)
     pen.text(74, 98, f"{content.risk} %", TEXT, bold=True)
     _arrow(pen, content.trend)
