@@ -1,7 +1,7 @@
 """The service's log: one line a record, rate limited, and never in the way of the picture.
 
-On a terminal a line reads `warning: the engine is built anew`. Elsewhere it is logfmt behind syslog's
-priority, which journald takes off: `<4>level=warning logger=edge.engines.worker message="the engine is ..."`.
+For people a line reads `warning: the engine is built anew`. Where stderr is journald's it is logfmt behind
+syslog's priority, which journald takes off: `<4>level=warning logger=edge.engines.worker message="the ..."`.
 A reader that stalls, a full device or a closed stderr costs lines, never time and never an exception.
 """
 
@@ -39,7 +39,7 @@ class JournalHandler(logging.Handler):
         super().__init__()
         self.lost = 0  # lines that nobody would take
         self._descriptor = descriptor
-        self._terminal = _is_terminal(descriptor)
+        self._journald = _is_journald(descriptor)
         self._clock = clock
         self._windows: dict[tuple[str, str], tuple[float, int]] = {}
 
@@ -72,7 +72,7 @@ class JournalHandler(logging.Handler):
         trace = ""
         if record.exc_info and record.exc_info[0] is not None:
             trace = logging.Formatter().formatException(record.exc_info)
-        if self._terminal:
+        if not self._journald:
             more = f" ({suppressed} more like it before)" if suppressed else ""
             text = f"{level}: {message}{more}" + (f"\n{trace}" if trace else "")
         else:
@@ -130,11 +130,13 @@ def _is_open(descriptor: int) -> bool:
     return True
 
 
-def _is_terminal(descriptor: int) -> bool:
+def _is_journald(descriptor: int) -> bool:
+    """As systemd.exec(5) has it: JOURNAL_STREAM names the device and inode of journald's socket."""
     try:
-        return os.isatty(descriptor)
+        status = os.fstat(descriptor)
     except OSError:
         return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def _quoted(text: str) -> str:

@@ -16,9 +16,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def pipe():
+def pipe(monkeypatch):
+    """Both ends of a pipe that is said to be journald's."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
+    status = os.fstat(writing)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
     yield reading, writing
     os.close(reading)
     os.close(writing)
@@ -45,6 +48,12 @@ def test_a_line_has_its_priority_for_journald(pipe):
         '<3>level=error logger=edge.x message="lost"',
         '<6>level=info logger=edge.x message="well"',
     ]
+
+
+def test_a_line_is_for_people_where_nobody_is_journald(pipe, monkeypatch):
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
+    JournalHandler(pipe[1]).handle(record("the engine is new (%d)", 3))
+    assert lines(pipe[0]) == ["warning: the engine is new (3)"]
 
 
 def test_a_traceback_is_one_line_too(pipe):
