@@ -161,9 +161,11 @@ class _ShelfSegment:
         folder = self._recordings.folder / self.id
         lines = b"".join(_encoded(line, self.frames + i, first) for i, line in enumerate(piece.lines))
         try:
+            self._files.append(
+                folder / "estimates.jsonl", lines
+            )  # first: no picture is kept without its line
             for part, fragment in piece.fragments.items():
                 self._files.append(folder / f"{part}.mp4", shifted(fragment, first), headers[part])
-            self._files.append(folder / "estimates.jsonl", lines)
         except OSError as error:
             raise TransferError(error.strerror or str(error)) from error
         self.frames += len(piece.lines)

@@ -3,10 +3,12 @@
 import pytest
 
 from edge.bench import viewers
+from tests.networks import write_bundle, write_study
 
 
 @pytest.mark.slow
-def test_visitors_are_counted_and_the_stalled_one_is_dropped(bundle, monkeypatch):
+def test_visitors_are_counted_and_the_stalled_one_is_dropped(tmp_path, monkeypatch):
+    bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
     monkeypatch.setattr(viewers, "MANY", 3)
     monkeypatch.setattr(viewers, "IDLE", 5)
     figures = viewers.measure_viewers(bundle.path, ["--source", "phantom:"], 1.0, 1, lambda _: None)
