@@ -127,7 +127,7 @@ def test_truncated_source_is_shown_recorded_and_reported(bundle, clip, tmp_path,
 
 def test_unwritable_output_is_known_before_anything_is_written(bundle, clip, tmp_path):
     with pytest.raises(CannotCreateError, match="log"):
-        attempt(bundle, clip, "--record", tmp_path / "o.mp4", "--log", tmp_path / "none" / "o.jsonl")
+        attempt(bundle, clip, "--record", tmp_path / "o.mp4", "--log", clip / "o.jsonl")
     assert list(tmp_path.iterdir()) == []
 
 

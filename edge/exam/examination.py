@@ -84,7 +84,7 @@ class Examination:
         if chosen is not None and chosen is not self._chosen and chosen.inside(frame.bounds):
             self.finder.keep(frame, chosen)
         self._chosen = chosen
-        old, field = self.finder.field, self.finder.look(frame)
+        old, field = self.finder.field, self.finder.look(frame, tissue=self._gates.closed is None)
         if old is not None and field != old:
             self._forget("the ultrasound field has changed", frame.sequence)
         silent = self.signal.interrupted
@@ -95,6 +95,7 @@ class Examination:
         if self.signal.cut and watched == self._watched:
             self.lesion.lose()
             self.finder.again()
+            self._gates.hurry()
         self._watched = watched
         if self.lesion.look(frame, mark, field, now_ns, fresh=self.signal.fresh):
             self._forget("another lesion is looked at", frame.sequence)

@@ -122,6 +122,10 @@ class Gates:
         self._ages = np.where(thin, np.where(same, np.minimum(ages, _STAYS) + 1, 1), 0).astype(np.uint8)
         self._before = luma.copy()
 
+    def hurry(self) -> None:
+        """Another scene: the next call looks, whenever the last one did."""
+        self._looked_ns = None
+
 
 def judge(features: Features) -> Gate | None:
     """The first gate that these figures close."""

@@ -17,6 +17,7 @@ _WIDTH = 320  # pixels; speckle is still there, letters have become thin
 _MOVES = 4  # grey levels between the darkest and the brightest of the pictures
 _TEXTURE = 2.5  # grey levels, local standard deviation of speckle after shrinking
 _SAME_FIELD = 0.9  # overlap above which another find is the same field
+_PART = 0.5  # of a find inside the known field, above which it is a part of that
 _LEAST = 0.04  # of the screen; a smaller part is no field
 
 
@@ -33,10 +34,15 @@ class FieldFinder:
         self._size = (0, 0)
         self._seen: list[NDArray[np.uint8]] = []
 
-    def look(self, frame: Frame) -> Roi | None:
+    def look(self, frame: Frame, *, tissue: bool = True) -> Roi | None:
         """Take one picture into account; None until `FRAMES` have been seen or where no field is found.
 
         The field of a screen that was seen before is known from the first picture.
+
+        Args:
+            frame: the newest.
+            tissue: the known field shows live tissue, as far as the gates can tell. Where it does not, a part
+                of it is no field, however lit it is: air under the probe leaves a bright band.
         """
         size = (frame.width, frame.height)
         if size != self._size:
@@ -54,6 +60,8 @@ class FieldFinder:
                 self.field = found
                 self._profiles.keep(frame, found)
             elif found is not None and not self._told and _overlap(found, self.field) < _SAME_FIELD:
+                if not tissue and _share_inside(found, self.field) > _PART:
+                    return self.field
                 self.field = found
             self._settled = self.field is not None
         return self.field
@@ -69,12 +77,21 @@ class FieldFinder:
 
 def _overlap(one: Roi, other: Roi | None) -> float:
     """Intersection over union."""
+    both = _shared(one, other)
+    return 0.0 if other is None else both / (one.width * one.height + other.width * other.height - both)
+
+
+def _share_inside(one: Roi, other: Roi | None) -> float:
+    """Of the area of `one`, what lies in `other`."""
+    return _shared(one, other) / (one.width * one.height)
+
+
+def _shared(one: Roi, other: Roi | None) -> int:
+    """The intersection's area."""
     if other is None:
-        return 0.0
+        return 0
     wide = max(0, min(one.right, other.right) - max(one.x, other.x))
-    high = max(0, min(one.bottom, other.bottom) - max(one.y, other.y))
-    both = wide * high
-    return both / (one.width * one.height + other.width * other.height - both)
+    return wide * max(0, min(one.bottom, other.bottom) - max(one.y, other.y))
 
 
 def shrink(frame: Frame) -> NDArray[np.uint8]:

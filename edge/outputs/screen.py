@@ -132,6 +132,8 @@ class Screen:
         planes, layout, full, matrix = frame.planes, frame.format.value, frame.full_range, frame.matrix
         if layout in ("I420", "NV12", "YUYV", "GRAY8") and full and matrix is Matrix.BT709:
             planes, layout, matrix = as_jfif(frame), "I420", Matrix.BT601  # SDL has no full-range BT.709
+        elif layout in ("BGR24", "RGB24"):
+            matrix = Matrix.BT601  # RGB has none, and SDL wants to know one
         begin = 0
         for plane in planes:
             np.copyto(self._slot[begin : begin + plane.size].reshape(plane.shape), plane)

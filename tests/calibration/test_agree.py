@@ -17,7 +17,8 @@ from tests.networks import write_study
 def compared(reference, lowered, malignant):
     maps = [np.repeat(np.array(r, np.float32)[:, None, None], 2, axis=2) for r in (reference, lowered)]
     outputs = [
-        Outputs(np.array(r, np.float32), heat) for r, heat in zip((reference, lowered), maps, strict=True)
+        Outputs(np.array(r, np.float32), heat, np.ones(len(r), np.float32))
+        for r, heat in zip((reference, lowered), maps, strict=True)
     ]
     return Compared(*outputs, compare(*outputs, np.array(malignant), 0.5, "test"))
 
