@@ -124,7 +124,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         )
         reload.on("service.log_level", lambda new: set_level(new.service.log_level))
         for setting in PATIENT:
-            reload.on(setting, lambda _: None)  # asked for when the next case begins
+            reload.on(setting, lambda _: desk.new_case())  # another patient is another case
         for path, what in ((video, "recording"), (log_path, "log")):
             if path is not None:
                 require_writable(path, what)

@@ -87,9 +87,7 @@ class ConfigError(SonocartError):
     exit_code = 78
 
 
-def one_of(found: str, known: Iterable[str]) -> str:
-    """The end of a message about a word that is not known: the nearest one, then all of them."""
-    words = list(known)
-    close = difflib.get_close_matches(found, words, n=1)
-    hint = f"Did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Expected one of {', '.join(words)}"
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """The end of a message about a word that is not known, empty if nothing is near it."""
+    close = difflib.get_close_matches(found, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

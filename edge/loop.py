@@ -88,7 +88,7 @@ def _present_all(parts: Parts) -> int:
         with timing.stage("frame"):
             choices = parts.desk.choices
             with timing.stage("look"):
-                examination.look(frame, _now(parts, frame), choices.roi, choices.lesion)
+                examination.look(frame, _now(parts, frame), choices.roi, choices.lesion, choices.case)
             _analyse(parts, frame, tensor)
             reading = _read(parts, frame, choices, rate)
             with timing.stage("draw"):
@@ -180,7 +180,8 @@ def _note(parts: Parts, last: Reading) -> None:
     _take(parts, parts.worker.poll())
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
-    silent = replace(last, state=examination.state, estimate=estimate, age_ms=age_ms)
+    choices = parts.desk.choices  # whoever hides the risk hides it now, not with the next picture
+    silent = replace(last, state=examination.state, estimate=estimate, age_ms=age_ms, choices=choices)
     for output in parts.outputs:
         output.note(silent)
 

@@ -274,6 +274,24 @@ def test_region_drawn_while_running_is_looked_at_from_the_next_picture_on():
     assert [r.estimate.n for r in seen.readings] == [*range(1, 11), *range(1, 6)]
 
 
+def test_risk_that_is_hidden_while_no_picture_comes_is_hidden_at_once():
+    desk = Desk(spec(), Choices(ROI, POINT))
+    notes = []
+
+    class Operator:
+        def present(self, frame, reading):
+            if frame.sequence == 9:
+                desk.follow('{"hidden": true}', frame.bounds)
+
+        def note(self, reading):
+            notes.append(reading)
+
+    source = Pictures([tissue(i) for i in range(11)], pace=Pace.LIVE, gaps={10: 0.4})
+    play(source, pace=Pace.LIVE, desk=desk, outputs=(Operator(),))
+    assert notes
+    assert {reading.shown for reading in notes[:1]} == {NoEstimate("hidden by the operator")}
+
+
 def test_limit_ends_by_the_frames_own_time():
     seen, _ = play(Pictures([tissue(i) for i in range(50)]), limit_s=1.0)
     assert len(seen.readings) == 25

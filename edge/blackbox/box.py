@@ -27,6 +27,9 @@ RATE = 30  # risks a second that are held at most
 LUMA_BYTES = 256 << 20
 """Room for the pictures themselves; the newest are kept. What the network was handed is kept for all."""
 
+KEPT = 20
+"""Files; older ones make room, so that a fault that comes again and again fills no disk."""
+
 _PAUSE_S = 10.0  # between two dumps for a fault: a fault may come again and again
 
 
@@ -194,7 +197,9 @@ class BlackBox:
                 try:
                     count = self.dump(path, reason)
                     logger.warning("black box: %d risks written to %s (%s)", count, path, reason)
-                except SonocartError as error:
+                    for old in sorted(self._folder.glob("blackbox-*.sono"))[:-KEPT]:
+                        old.unlink(missing_ok=True)
+                except (SonocartError, OSError) as error:
                     logger.error("black box: %s", error)
             if self._closed:
                 return

@@ -45,7 +45,8 @@ class _Head(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def append(path: Path, event: str, detail: str) -> None:
     """Add a line and force it to the disk; several processes may do it at once.
 
-    A last line that a power cut tore was never complete, and makes room.
+    A last line that a power cut tore was never complete, and makes room. An end that was cut otherwise is
+    noted as "damaged" before the new line, which would hide it.
 
     Raises:
         TransferError: it cannot be written.
@@ -60,23 +61,46 @@ def append(path: Path, event: str, detail: str) -> None:
             if whole != content:
                 file.truncate(len(whole))
             lines = whole.splitlines()
-            previous = hashlib.sha256(lines[-1]).hexdigest() if lines else _FIRST
-            entry = Entry(
-                time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                event=event,
-                detail=detail,
-                previous=previous,
-            )
-            line = msgspec.json.encode(entry)
-            file.write(line + b"\n")
+            head = path.with_name(path.name + _HEAD)
+            damage = _damage(head, lines)
+            entries = ([] if damage is None else [("damaged", damage)]) + [(event, detail)]
+            for word, words in entries:
+                entry = Entry(
+                    time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                    event=word,
+                    detail=words,
+                    previous=_hash(lines),
+                )
+                lines.append(msgspec.json.encode(entry))
+                file.write(lines[-1] + b"\n")
             file.flush()
             os.fsync(file.fileno())
-            head = path.with_name(path.name + _HEAD)
             partial = head.with_name(head.name + ".partial")
-            partial.write_bytes(msgspec.json.encode(_Head(len(lines) + 1, hashlib.sha256(line).hexdigest())))
+            partial.write_bytes(msgspec.json.encode(_Head(len(lines), _hash(lines))))
             partial.replace(head)
     except OSError as error:
         raise TransferError(f"cannot write the audit log '{path}': {error.strerror}") from error
+
+
+def _hash(lines: list[bytes]) -> str:
+    """Of the last line."""
+    return hashlib.sha256(lines[-1]).hexdigest() if lines else _FIRST
+
+
+def _damage(head: Path, lines: list[bytes]) -> str | None:
+    """How the log's end differs from what its head says; None where it does not.
+
+    A power cut between a line and the head leaves the head one line behind.
+    """
+    try:
+        known = msgspec.json.decode(head.read_bytes(), type=_Head)
+    except FileNotFoundError:
+        return None if len(lines) <= 1 else f"{len(lines)} lines are here, and no head beside them"
+    except msgspec.MsgspecError:
+        return "its head was altered"
+    if (known.lines, known.sha256) in ((len(lines), _hash(lines)), (len(lines) - 1, _hash(lines[:-1]))):
+        return None
+    return f"{len(lines)} lines were here; the head says {known.lines}, the last with SHA-256 {known.sha256}"
 
 
 def verify(path: Path) -> list[Entry]:

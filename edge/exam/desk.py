@@ -44,6 +44,7 @@ class Choices:
         lesion: the box that was drawn around the lesion; it is followed from there. A new object is a new
             mark, also of the same place.
         features: the lesion's measures are drawn under the risk.
+        case: counts the cases; nothing that was seen in another one says anything of this one.
     """
 
     roi: Roi | None
@@ -57,6 +58,7 @@ class Choices:
     recording: bool = False
     lesion: Roi | None = None
     features: bool = False
+    case: int = 0
 
     @property
     def concealed(self) -> str | None:
@@ -103,7 +105,8 @@ class Keeping:
 class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A change that an operator asks for; fields that are left out stay as they are.
 
-    `grade` null begins a new case; `mark` and `snapshot` are noted as events. See `Choices` for the others.
+    `grade` null begins a new case, in which no lesion is marked yet; `mark` and `snapshot` are noted as
+    events. See `Choices` for the others.
     """
 
     roi: tuple[int, int, int, int] | msgspec.UnsetType | None = msgspec.UNSET
@@ -167,6 +170,10 @@ class Desk:
             self._choices = replace(self._choices, **changes)
             self._note("choice", f"changed by the configuration: {', '.join(changes)}")
 
+    def new_case(self) -> None:
+        """Another patient, as an order with `grade` null begins one."""
+        self.follow(b'{"grade": null}', Roi(0, 0, 1, 1))
+
     def follow(self, message: str | bytes, bounds: Roi) -> None:
         """Carry out an order in JSON, as a whole or not at all.
 
@@ -198,7 +205,7 @@ class Desk:
         """What differs from the present choices, checked."""
         wanted: dict[str, Any] = {}
         for name in Choices.__slots__:
-            value = getattr(order, name)
+            value = getattr(order, name, msgspec.UNSET)
             if isinstance(value, msgspec.UnsetType):
                 continue
             if name == "roi":
@@ -217,6 +224,10 @@ class Desk:
                 raise UsageError(self.keeping.refused)
             if value != getattr(self._choices, name) or name in ("grade", "roi", "lesion"):
                 wanted[name] = value
+        if wanted.get("grade", "") is None:
+            wanted["case"] = self._choices.case + 1
+            if self._choices.lesion is not None:
+                wanted.setdefault("lesion", None)
         return wanted
 
     def _note(self, kind: str, text: str) -> Event:

@@ -46,6 +46,7 @@ class Examination:
         self.px_per_mm: float | None = None
         self._scaled: Roi | None = None  # the field beside which the scale was read
         self._chosen: Roi | None = None
+        self._case = 0
         self._watched: Roi | None = None  # where the signal's changes were looked for
         self._wanted = wanted
         self._gates = Gates()
@@ -68,7 +69,9 @@ class Examination:
             return State.NOT_ULTRASOUND
         return self.signal.state
 
-    def look(self, frame: Frame, now_ns: int, chosen: Roi | None = None, mark: Roi | None = None) -> None:
+    def look(
+        self, frame: Frame, now_ns: int, chosen: Roi | None = None, mark: Roi | None = None, case: int = 0
+    ) -> None:
         """Take a frame into account, before anything is drawn into it.
 
         Args:
@@ -76,7 +79,12 @@ class Examination:
             now_ns: on the clock that all calls use.
             chosen: the region that the operator has drawn.
             mark: the box that the operator has drawn around the lesion.
+            case: another number is another patient: nothing seen before counts.
         """
+        if case != self._case:
+            self._case = case
+            self.lesion.lose()
+            self._forget("a new case has begun", frame.sequence)
         if self._wanted == "lesion":
             mark, chosen = mark if mark is not None else chosen, None
         if chosen != self._chosen and self.region is not None:

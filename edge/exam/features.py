@@ -20,8 +20,8 @@ from edge.contract.roi import Roi
 
 SIDE = 64  # pixels of the square that is measured
 CONTEXT = 1.6  # its side over the lesion's longer one
-REGULAR = -2.1  # irregularity below which an outline is regular: the median of the phantom's benign lesions
-ENHANCED = 0.04  # share of the grey scale that enhancement behind the lesion exceeds, the same median
+REGULAR = -2.1  # irregularity below which an outline is called regular; set by eye on the phantom, not fitted
+ENHANCED = 0.04  # share of the grey scale above which it is called enhancement; set in the same way
 
 _DEPTH = 0.8  # how dark a lesion is, in deviations below the middle's mean
 _SPOT = 0.6  # spread of the middle, half sides of the square

@@ -101,6 +101,7 @@ class Recorder:
         self._segment: Segment | None = None
         self._ring: deque[Piece] = deque()
         self._like: object = None  # what must stay the same within a tape
+        self._case = 0  # that the tape is of
         self._last_ns: int | None = None  # of the picture recorded last
         self._silence = ""  # what the loop said while no picture came
         self._recording = False  # the picture taken last was to be kept
@@ -167,7 +168,7 @@ class Recorder:
 
     def _take(self, frame: Frame, reading: Reading) -> None:
         wanted, self._seen_ns = self._wanted(reading), frame.captured_ns
-        like = (frame.bounds, encoding_of(frame))
+        like = (frame.bounds, encoding_of(frame), reading.choices.case)  # no recording shows two patients
         too_long = self._segment is not None and self._segment.seconds >= SEGMENT_S
         if like != self._like or too_long or (self._recording and not wanted):
             self._end()
@@ -179,7 +180,7 @@ class Recorder:
         pictures = self._pictures(frame, reading)
         if self._tape is None:
             self._tape = Tape(pictures, self._habits.rate, frame.captured_ns)
-            self._like, self._last_ns = like, None
+            self._like, self._last_ns, self._case = like, None, reading.choices.case
         pieces = self._tape.add(
             pictures, frame.captured_ns, record_of(reading, reading.estimate), self._gap(frame), self._marks()
         )
@@ -276,6 +277,7 @@ class Recorder:
             model=self._identity.model,
             bundle=self._identity.bundle,
             precision=self._identity.precision,
+            case=self._case,
         )
 
     def _say(self) -> None:

@@ -8,6 +8,8 @@ Where the cap or the disk is full, the oldest recording that is neither protecte
 
 from __future__ import annotations
 
+import errno
+import logging
 import mmap
 import os
 import re
@@ -22,7 +24,12 @@ import msgspec
 from edge.errors import BusyError, CannotCreateError, NoInputError, RefusedError, TransferError
 from edge.outputs.encoder import boxes
 
+logger = logging.getLogger(__name__)
+
 PARTS = {"clean": "clean.mp4", "annotated": "annotated.mp4", "estimates": "estimates.jsonl"}
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a disk without room."""
+
 _ABOUT, _PROTECTED = "recording.json", "protected"
 _ID = re.compile(r"[0-9]{6,9}")
 
@@ -39,6 +46,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         seconds: of video.
         raw: True if the picture was kept outside the ultrasound field too.
         model, bundle, precision: whose estimates they are.
+        case: see `edge.exam.desk.Choices`; counts anew with each start of the program.
     """
 
     state: str
@@ -52,6 +60,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     bundle: str
     precision: str
+    case: int = 0
 
 
 class Clip(msgspec.Struct, frozen=True):
@@ -77,6 +86,7 @@ class Recordings:
         self.cap = cap
         self._lock = threading.RLock()
         self._open: str | None = None  # being recorded; never deleted
+        self._newest = 0  # number given last; a deleted one's never comes back to stand for another
 
     def refusal(self) -> str | None:
         """Why nothing can be recorded here, or None; mends what a kill has left behind."""
@@ -152,15 +162,17 @@ class Recordings:
             CannotCreateError: the folder cannot be written.
         """
         with self._lock:
+            number = max((int(path.name) for path in self._folders()), default=0)
+            self._newest = max(number, self._newest) + 1
+            path = self.folder / f"{self._newest:06}"
+            self._open = path.name
             try:
-                number = max((int(path.name) for path in self._folders()), default=0) + 1
-                clip = f"{number:06}"
-                (self.folder / clip).mkdir(mode=0o750)
+                self._make(path, about)
             except OSError as error:
+                self._open = None
+                shutil.rmtree(path, ignore_errors=True)
                 raise CannotCreateError(f"cannot record in '{self.folder}': {error.strerror}") from error
-            self._open = clip
-            self.describe(clip, about)
-            return clip
+            return path.name
 
     def describe(self, clip: str, about: About) -> None:
         """Replace what is said about a recording, as a whole or not at all.
@@ -199,6 +211,16 @@ class Recordings:
                     return max(size, 1)
             return 0
 
+    def _make(self, path: Path, about: About) -> None:
+        """A recording's folder; where the disk is full, the oldest goes for it."""
+        try:
+            path.mkdir(mode=0o750, exist_ok=True)
+            _replace(path / _ABOUT, msgspec.json.encode(about))
+        except OSError as error:
+            if error.errno not in FULL or not self.free_oldest():
+                raise
+            self._make(path, about)
+
     def _mend(self) -> None:
         """After a kill: cut torn ends, say that they were cut off, drop what never had a picture."""
         for path in self.folder.glob(".gone-*"):
@@ -213,8 +235,11 @@ class Recordings:
             videos = [path / name for name in PARTS.values() if name.endswith(".mp4")]
             for video in filter(Path.exists, videos):
                 _cut(video)
-            if about is None or not any(video.exists() and video.stat().st_size for video in videos):
+            if not any(video.exists() and video.stat().st_size for video in videos):
                 self._remove(path)
+                continue
+            if about is None:  # damaged, or of another version: pictures are not thrown away for that
+                logger.warning("recording %s cannot be listed: its %s cannot be read", path.name, _ABOUT)
                 continue
             reason = "cut off: the program or the power was gone"
             self.describe(path.name, msgspec.structs.replace(about, state="incomplete", reason=reason))

@@ -195,6 +195,7 @@ def _run(window: Window, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
             if key == "f":
                 held = not held
             elif key is not None:
+                held = held and key != "h"  # a held picture shows the risk that is to be hidden
                 _say("key", key)
         now = time.monotonic()
         if inbox.gone and gone_s is None:

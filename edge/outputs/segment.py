@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,10 +12,8 @@ import msgspec
 
 from edge.errors import TransferError
 from edge.outputs.encoder import CLOCK, shifted
-from edge.outputs.recordings import About, Recordings
+from edge.outputs.recordings import FULL, About, Recordings
 from edge.outputs.tape import Line, Piece
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Segment(Protocol):
@@ -54,7 +51,7 @@ class _Files:
             with suppress(OSError):
                 os.ftruncate(file, whole)
                 os.lseek(file, whole, os.SEEK_SET)
-            if error.errno not in _FULL or not self._make_room():
+            if error.errno not in FULL or not self._make_room():
                 raise
             self.append(path, data)
 
@@ -70,7 +67,7 @@ class _Files:
 
 
 class OneFile:
-    """The annotated picture in one file that the user has named; another size goes beside it."""
+    """The annotated picture in one file that the user has named; another size or case goes beside it."""
 
     @property
     def parts(self) -> tuple[str, ...]:

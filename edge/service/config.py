@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from edge.errors import ConfigError, NoInputError
-from edge.service.fields import Field, did_you_mean, fields
+from edge.errors import ConfigError, NoInputError, did_you_mean
+from edge.service.fields import Field, fields
 from edge.settings import Settings
 
 if sys.version_info >= (3, 11):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, get_type_hints
 import msgspec
 from msgspec import inspect
 
+from edge.errors import did_you_mean
 from edge.settings import Section, Settings
 
 
@@ -144,12 +144,6 @@ def overrides(args: argparse.Namespace) -> dict[str, object]:
     """What the command line says, by `section.key`."""
     given = vars(args)
     return {field.path: given[field.path] for field in fields() if field.path in given}
-
-
-def did_you_mean(found: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that is not known, empty if nothing is near it."""
-    close = difflib.get_close_matches(found, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _make(folder: Path, kind: type, value: object) -> object:

@@ -64,20 +64,22 @@ class Reload:
         try:
             new = self._read()
             changed = [f.path for f in fields() if _get(old, f.path) != _get(new, f.path)]
+            # What waits for a restart is not in force: the next reload must name it again.
+            live = {path: _get(new, path) for path in changed if path in self._changes}
+            # Before the changes: whoever hears of another patient may ask at once who that is.
+            self.settings = build({f.path: _get(old, f.path) for f in fields()} | live)
             for path in changed:
                 if path in self._changes:
                     done.append(path)
                     self._changes[path](new)
         except SonocartError as error:
+            self.settings = old
             for path in done:
                 with suppress(SonocartError):  # it was in force a moment ago
                     self._changes[path](old)
             logger.error("the old configuration stays: %s", error)
             return False
         waiting = [path for path in changed if path not in self._changes]
-        # What waits for a restart is not in force: the next reload must name it again.
-        live = {path: _get(new, path) for path in done}
-        self.settings = build({f.path: _get(old, f.path) for f in fields()} | live)
         logger.info("configuration read again; changed: %s", ", ".join(done) or "nothing")
         if waiting:
             logger.warning("restart needed for %s: systemctl restart sonocart", ", ".join(waiting))

@@ -15,7 +15,7 @@ import numpy as np
 from edge.blit import Colour, encoding_of, fill, make_colour, make_sprite, paste
 from edge.contract.frame import Frame, PixelFormat, Plane
 from edge.contract.roi import Roi
-from edge.errors import UsageError, one_of
+from edge.errors import UsageError, did_you_mean
 from edge.sources.base import Condition, FrameSource, Outage, SourceInfo
 
 SCHEME = "faults:"
@@ -55,7 +55,9 @@ def _parse(entry: str) -> Fault:
     if not equals or min(times) < 0:
         raise UsageError(f"'{entry}' is no fault; expected START+LENGTH=FAULT in seconds, as in 2+1=freeze")
     if name not in FAULTS:
-        raise UsageError(f"no fault is called '{name}'. {one_of(name, FAULTS)}")
+        raise UsageError(
+            f"no fault is called '{name}', expected one of {', '.join(FAULTS)}{did_you_mean(name, FAULTS)}"
+        )
     return Fault(*times, name)
 
 

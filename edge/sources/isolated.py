@@ -208,7 +208,7 @@ class IsolatedSource:
             len(shape) == (2 if depth == 1 else 3) and (depth == 1 or shape[2] == depth)
             for shape, depth in zip(picture.shapes, channels, strict=False)
         )
-        if not fits or not 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES:
+        if not fits or not _plausible(picture.shapes) or not 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES:
             raise CrashError(f"the decoder of '{self._name}' says what makes no sense")
         planes = self._process.lend(picture)
         if planes is None:
@@ -337,6 +337,13 @@ class _Process:
     def kill(self) -> None:
         """End it, whatever it does. Its memory goes with the last frame in it."""
         _end(self._process)
+
+
+def _plausible(shapes: tuple[tuple[int, ...], ...]) -> bool:
+    """A picture with pixels whose further planes are half as high and wide; whoever draws relies on it."""
+    height, width = shapes[0][:2]
+    high, wide = ({side // 2, (side + 1) // 2} for side in (height, width))
+    return min(height, width) > 0 and all(shape[0] in high and shape[1] in wide for shape in shapes[1:])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

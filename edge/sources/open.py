@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edge.errors import NoInputError, UsageError, one_of
+from edge.errors import NoInputError, UsageError, did_you_mean
 from edge.sources.base import FrameSource, Pace
 
 SCHEMES = {
@@ -62,7 +62,10 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
         return faults.FaultySource(open_source(inner, pace=pace, repeat=repeat), script)
     if scheme[0] == "phantom:":
         return _phantom(text, pace)
-    raise UsageError(f"no source is called '{scheme[0]}'. {one_of(scheme[0], SCHEMES)}, or a file")
+    raise UsageError(
+        f"no source is called '{scheme[0]}', expected a file or one of {', '.join(SCHEMES)}"
+        f"{did_you_mean(scheme[0], SCHEMES)}"
+    )
 
 
 def _file(text: str, pace: Pace, repeat: bool) -> FrameSource:

@@ -157,3 +157,15 @@ def test_damaged_file_is_refused(recording, tmp_path, change):
 def test_file_that_is_not_there(tmp_path):
     with pytest.raises(NoInputError):
         read_recording(tmp_path / "none")
+
+
+def test_fault_that_comes_again_and_again_fills_no_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(box_module, "KEPT", 3)
+    for number in range(5):
+        (tmp_path / f"blackbox-20200101T00000{number}.sono").write_bytes(b"")
+    box = record(tmp_path)
+    box.request("asked for")
+    box.close()
+    names = sorted(path.name for path in tmp_path.glob("*.sono"))
+    assert names[:2] == ["blackbox-20200101T000003.sono", "blackbox-20200101T000004.sono"]
+    assert len(names) == 3

@@ -87,3 +87,21 @@ def test_missing_log_and_unwritable_folder_are_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(TransferError):
         append(tmp_path / "file/audit.jsonl", "x", "y")
+
+
+def test_cut_end_stays_told_when_the_log_goes_on(log):
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(lines[:3]))
+    append(log, "running", "bundle 9")
+    entries = verify(log)
+    assert [entry.event for entry in entries[3:]] == ["damaged", "running"]
+    assert "3 lines were here; the head says 5" in entries[3].detail
+
+
+def test_power_cut_between_line_and_head_is_no_damage(log):
+    head = log.with_name(log.name + ".head")
+    before = head.read_bytes()
+    append(log, "running", "bundle 5")
+    head.write_bytes(before)
+    append(log, "running", "bundle 6")
+    assert "damaged" not in {entry.event for entry in verify(log)}

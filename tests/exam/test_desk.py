@@ -96,3 +96,12 @@ def test_any_message_is_carried_out_or_refused(message):
         desk.follow(message, BOUNDS)
     except SonocartError:
         assert desk.choices == Choices(None, POINT)
+
+
+def test_new_case_has_a_number_of_its_own_and_no_lesion(desk):
+    desk.follow('{"lesion": [10, 20, 100, 50], "grade": "benign"}', BOUNDS)
+    assert desk.choices.case == 0
+    desk.new_case()
+    assert (desk.choices.case, desk.choices.lesion, desk.choices.grade) == (1, None, None)
+    desk.follow('{"grade": null, "lesion": [10, 20, 30, 40]}', BOUNDS)
+    assert (desk.choices.case, desk.choices.lesion) == (2, Roi(10, 20, 30, 40))

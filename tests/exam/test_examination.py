@@ -21,12 +21,12 @@ def answer(sequence, risk=0.8, ood=1.0):
     return Answer(sequence, sequence * 40 * MS, Inference(risk, np.zeros((4, 4), np.float32), ood), "")
 
 
-def look(examination, sequence, luma=None, fault=None, chosen=None):
+def look(examination, sequence, luma=None, fault=None, chosen=None, case=0):
     picture = tissue(sequence, 240, 320) if luma is None else luma
     frame = i420(picture, sequence=sequence, captured_ns=sequence * 40 * MS)
     if fault:
         DRAWN[fault](frame)
-    examination.look(frame, frame.captured_ns, chosen)
+    examination.look(frame, frame.captured_ns, chosen, case=case)
     return examination.estimate(frame.captured_ns, None)
 
 
@@ -175,3 +175,22 @@ def test_low_risk_of_a_lesion_that_looks_benign_is_flagged(examination, monkeypa
     assert "regular shape" in examination.findings(estimate, 0.5).contradiction
     assert examination.findings(estimate, 0.05).contradiction is None
     assert examination.findings(NoEstimate("none"), 0.5).contradiction is None
+
+
+def test_nothing_of_one_case_counts_for_the_next(examination):
+    examination.take(answer(5))
+    assert examination.estimate(5 * 40 * MS, None).n == 1
+    assert look(examination, 6, case=1) == NoEstimate("a new case has begun")
+    examination.take(answer(5))  # asked about the patient before
+    assert look(examination, 7, case=1) == NoEstimate("a new case has begun")
+    examination.take(answer(7))
+    assert look(examination, 8, case=1).n == 1
+
+
+def test_a_lesion_of_one_case_is_not_followed_into_the_next():
+    examination = Examination("lesion")
+    box = Roi(100, 80, 60, 60)
+    look(examination, 0, chosen=box)
+    assert examination.lesion.box is not None
+    look(examination, 1, chosen=box, case=1)
+    assert examination.lesion.box is None

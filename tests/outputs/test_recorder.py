@@ -406,3 +406,14 @@ def test_killed_recording_still_plays(tmp_path):
     (clip,) = shelf.clips()
     assert clip.about.state == "incomplete"
     assert len(stamps(shelf.open(clip.id, "clean"))) == len(lines(shelf.open(clip.id, "estimates"))) == 100
+
+
+def test_no_recording_shows_two_cases(tmp_path):
+    shelf = Recordings(tmp_path, GB)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True, before_s=2.0), Timing())
+    for number, frame in enumerate(frames(20)):
+        said = reading(frame)
+        recorder.present(frame, replace(said, choices=replace(said.choices, case=number // 10)))
+    recorder.close()
+    assert [clip.about.case for clip in shelf.clips()] == [1, 0]
+    assert [sequences(shelf, clip) for clip in shelf.clips()] == [[*range(10, 20)], [*range(10)]]

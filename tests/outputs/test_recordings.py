@@ -1,9 +1,12 @@
 """The folder of recordings: ids that count up, protection, room, and what a kill leaves behind."""
 
+import errno
+
 import msgspec
 import pytest
 
-from edge.errors import BusyError, NoInputError, RefusedError
+from edge.errors import BusyError, CannotCreateError, NoInputError, RefusedError
+from edge.outputs import recordings as module
 from edge.outputs.recordings import About, Recordings, now
 
 ABOUT = About(
@@ -89,3 +92,61 @@ def test_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     assert "recording is off" in Recordings(tmp_path / "file", 1 << 30).refusal()
     assert Recordings(tmp_path / "none" / "yet", 1 << 30).clips() == []
+
+
+def test_number_of_a_deleted_recording_never_stands_for_another(tmp_path):
+    shelf = Recordings(tmp_path, 1 << 30)
+    clip = add(shelf)
+    shelf.delete(clip)
+    assert add(shelf) == "000002"
+
+
+def test_full_disk_lets_the_oldest_go_for_a_new_recording(tmp_path, monkeypatch):
+    shelf = Recordings(tmp_path, 1 << 30)
+    ids = [add(shelf) for _ in range(2)]
+    real = module._replace
+
+    def full(path, data):
+        if (tmp_path / ids[0]).exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(path, data)
+
+    monkeypatch.setattr(module, "_replace", full)
+    assert shelf.begin(ABOUT) == "000003"
+    assert [clip.id for clip in shelf.clips()] == ["000003", ids[1]]
+
+
+def test_failing_disk_deletes_nothing_and_leaves_no_folder(tmp_path, monkeypatch):
+    shelf = Recordings(tmp_path, 1 << 30)
+    clip = add(shelf)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(module, "_replace", fail)
+    with pytest.raises(CannotCreateError, match="Input/output"):
+        shelf.begin(ABOUT)
+    assert [path.name for path in tmp_path.iterdir()] == [clip]
+
+
+def test_full_disk_without_anything_to_let_go_is_an_error(tmp_path, monkeypatch):
+    shelf = Recordings(tmp_path, 1 << 30)
+    shelf.protect(add(shelf), True)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "_replace", full)
+    with pytest.raises(CannotCreateError, match="No space"):
+        shelf.begin(ABOUT)
+    assert len(shelf.clips()) == 1
+
+
+def test_pictures_are_not_thrown_away_because_what_is_said_of_them_cannot_be_read(tmp_path):
+    shelf = Recordings(tmp_path, 1 << 30)
+    clip = add(shelf)
+    video = tmp_path / clip / "clean.mp4"
+    video.write_bytes(b"\0\0\0\x08moof" + b"\0\0\0\x0cmdat1234")
+    (tmp_path / clip / "recording.json").write_bytes(b"{}")
+    assert Recordings(tmp_path, 1 << 30).refusal() is None
+    assert video.stat().st_size == 20

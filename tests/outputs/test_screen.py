@@ -172,3 +172,21 @@ def test_display_that_is_not_there_is_named_and_nothing_waits(monkeypatch, caplo
     screen.close()
     assert screen.problem.startswith("the screen is off: ")
     assert len([r for r in caplog.records if "screen is off" in r.message]) == 1
+
+
+def test_hiding_the_risk_lets_go_of_a_held_picture(screen):
+    if shutil.which("xdotool") is None:
+        pytest.skip("needs xdotool")
+    show(screen, blank(ENCODINGS[0], 128))
+    environment = {**os.environ, "DISPLAY": screen.display}
+    press = ["xdotool", "mousemove", "300", "200", "key"]
+    subprocess.run([*press, "f"], check=True, env=environment)
+    until(lambda: shot(screen)[:40].max() > 200)  # the banner
+    subprocess.run([*press, "h"], check=True, env=environment)
+    until(lambda: screen.desk.choices.hidden)
+    before = screen.shown
+    until(
+        lambda: (
+            screen.present(blank(ENCODINGS[0], 90), reading(blank(ENCODINGS[0], 90))) or screen.shown > before
+        )
+    )

@@ -92,3 +92,20 @@ def test_a_file_that_is_wrong_at_the_start_is_no_start(tmp_path):
     path.write_text("[x]\n")
     with pytest.raises(ConfigError):
         Reload(lambda: read_settings(path, {}), read_settings(path, {}))
+
+
+def test_who_hears_of_a_change_finds_it_in_force_and_a_failed_one_is_not(cart):
+    path, reload = cart
+    seen = []
+    reload.on("model.operating_point", lambda _: seen.append(reload.settings.model.operating_point))
+    path.write_text("[model]\noperating_point = 'b'\n")
+    assert reload.reload()
+    assert seen == ["b"]
+
+    def refuse(_):
+        raise DataError("no")
+
+    reload.on("model.operating_point", refuse)
+    path.write_text("[model]\noperating_point = 'c'\n")
+    assert not reload.reload()
+    assert reload.settings.model.operating_point == "b"

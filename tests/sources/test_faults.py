@@ -113,9 +113,9 @@ def test_outage_is_said_once_and_swallows_frames():
 
 
 def test_misspelt_fault_and_scheme_are_suggested():
-    with pytest.raises(UsageError, match="Did you mean 'freeze'"):
+    with pytest.raises(UsageError, match="did you mean 'freeze'"):
         split_script("faults:1+1=freze;x")
-    with pytest.raises(UsageError, match="Did you mean 'phantom:'"):
+    with pytest.raises(UsageError, match="did you mean 'phantom:'"):
         open_source("phantm:", pace=Pace.MAX, repeat=False)
     with pytest.raises(UsageError, match="START\\+LENGTH=FAULT in seconds"):
         split_script("faults:zzz;x")

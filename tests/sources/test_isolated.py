@@ -143,6 +143,8 @@ def test_decoder_does_not_outlive_the_cart(clip):
         {"shapes": ((96, 128), (48, 64), (48, 64, 2))},
         {"shapes": ((65536, 65536), (48, 64), (48, 64))},
         {"shapes": ((0, 0), (0, 0), (0, 0))},
+        {"shapes": ((96, 128), (1, 1), (1, 1))},
+        {"shapes": ((96, 0), (48, 64), (48, 64))},
         {"format": PixelFormat.NV12},
     ],
 )

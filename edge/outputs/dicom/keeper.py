@@ -22,7 +22,7 @@ import numpy as np
 from edge.blit import restored
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
-from edge.errors import CannotCreateError, SonocartError
+from edge.errors import CannotCreateError, SonocartError, UnavailableError
 from edge.exam.desk import Desk
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Reading
@@ -95,7 +95,9 @@ class Keeper:
         self._desk, self._model, self._identify, self._outbox = desk, model, identify, outbox
         self._recordings = recordings
         self._event = max((event.number for event in desk.events()), default=0)
-        self._case: Case | None = None
+        self._cases: dict[int, Case] = {}  # by the desk's number
+        self._begun = -1  # case in which the identity was asked for because a recording runs
+        self._lock = threading.Lock()
         self._last: Reading | None = None
         self._known = {clip.id for clip in recordings.clips()} if recordings is not None else set[str]()
         self._jobs: queue.Queue[_Snapshot] = queue.Queue(_WAITING)
@@ -107,11 +109,13 @@ class Keeper:
     def present(self, frame: Frame, reading: Reading) -> None:
         """Keep this picture if a snapshot was asked for since the last one."""
         self._last = reading
+        number, recording = reading.choices.case, reading.choices.recording or self._desk.keeping.recording
+        if recording and self._begun != number:
+            self._begun = number  # it is finished later, perhaps when another patient is examined
+            self._case(number)
         for event in self._desk.events(self._event):
             self._event = event.number
-            if event.kind == "grade" and event.text.endswith("none"):
-                self._case = None
-            elif event.kind == "snapshot":
+            if event.kind == "snapshot":
                 self._snap(frame, reading)
 
     def note(self, reading: Reading) -> None:
@@ -124,22 +128,25 @@ class Keeper:
 
     def _snap(self, frame: Frame, reading: Reading) -> None:
         try:
-            self._jobs.put_nowait(_Snapshot(self._current(), frame, reading, _now()))
+            self._jobs.put_nowait(_Snapshot(self._case(reading.choices.case), frame, reading, _now()))
         except queue.Full:
             self._tell("a snapshot is lost: the disk takes none, and eight wait already")
 
-    def _current(self) -> Case:
-        """The examination that runs, or a new one."""
-        case = self._case
-        if case is None:
-            try:
-                identity = self._identify()
-            except SonocartError as error:
-                identity = Subject()
-                self._tell(f"this study is written without identity: {error}")
-            own = identity.study_uid if isinstance(identity, Order) else ""
-            case = self._case = Case(identity, own or uid("live", uuid.uuid4().hex))
-        return case
+    def _case(self, number: int) -> Case:
+        """The examination with the desk's `number`; who it is of can be asked only while it runs."""
+        with self._lock:
+            case = self._cases.get(number)
+            if case is None:
+                identity: Order | Subject = Subject()
+                try:
+                    if number != self._desk.choices.case:
+                        raise UnavailableError("its case is over")
+                    identity = self._identify()
+                except SonocartError as error:
+                    self._tell(f"this study is written without identity: {error}")
+                own = identity.study_uid if isinstance(identity, Order) else ""
+                case = self._cases[number] = Case(identity, own or uid("live", uuid.uuid4().hex))
+            return case
 
     def _run(self) -> None:
         while self._next():
@@ -193,7 +200,7 @@ class Keeper:
                 continue
             self._known.add(clip.id)
             try:
-                case = self._current()
+                case = self._case(clip.about.case)
                 self._put(
                     Exam(
                         identity=case.identity,

@@ -17,7 +17,7 @@ import msgspec
 from edge.blit import restored
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
-from edge.exam.desk import GRADES, Desk
+from edge.exam.desk import GRADES, Choices, Desk
 from edge.exam.findings import BestFrame
 from edge.exam.performance import Performance
 from edge.exam.reading import Identity, Reading
@@ -196,7 +196,13 @@ class Hub:
         """The state has changed while no picture came: viewers keep the last one and are told."""
         self._told_s = time.monotonic()
         if self.status is not None:
-            self.status = msgspec.structs.replace(self.status, record=record_of(reading, reading.shown))
+            findings = reading.findings
+            self.status = msgspec.structs.replace(
+                self.status,
+                record=record_of(reading, reading.shown),
+                contradiction=None,  # it speaks of a risk, and of a picture that is no longer there
+                best=_best(findings.best, reading.choices),
+            )
             self._log_state(self.status.record)
 
     def close(self) -> None:
@@ -218,9 +224,17 @@ class Hub:
             self._past.clear()
 
     async def next(self, view: View, after: int) -> Picture:
-        """The newest picture, waiting until there is one newer than number `after`."""
+        """The newest picture, waiting until there is one newer than number `after`.
+
+        One from before the loop fell silent is not given to whoever comes later: it would be taken for live.
+        """
+
+        def news() -> bool:
+            fresh = time.monotonic() - self.presented_s < STALE_S
+            return fresh and view in self._pictures and self._pictures[view].number > after
+
         async with self._news:
-            await self._news.wait_for(lambda: view in self._pictures and self._pictures[view].number > after)
+            await self._news.wait_for(news)
             return self._pictures[view]
 
     def _keep_best(self, best: tuple[BestFrame, ...]) -> None:
@@ -255,10 +269,7 @@ class Hub:
             size=size_words(findings),
             features=() if findings.features is None else feature_words(findings.features),
             contradiction=None if choices.concealed else findings.contradiction,
-            best=tuple(
-                (best.sequence, None if choices.concealed else round(best.risk, 4), round(best.quality, 3))
-                for best in findings.best
-            ),
+            best=_best(findings.best, choices),
             moved=choices.place is not None,
             prevalence=choices.prevalence,
             ppv=None if known is None else known.ppv(choices.prevalence or 0.0),
@@ -278,9 +289,12 @@ class Hub:
             self.desk.note("state", said)
 
     def _encode(self) -> None:
-        number, kept_ns = 0, 0
+        number, kept_ns, case = 0, 0, 0
         while (item := self._frames.take(None)) is not None:
             frame, reading, status = item
+            if reading.choices.case != case:
+                case = reading.choices.case
+                self._past.clear()  # nobody steps back to another patient
             try:
                 with self._timing.stage("encode"):
                     jpegs = self._jpegs(frame, reading)
@@ -312,6 +326,14 @@ class Hub:
             # The last viewer may have left while this was encoded; the next must not be shown an old picture.
             self._pictures.update({view: p for view, p in pictures.items() if self._viewers[view]})
             self._news.notify_all()
+
+
+def _best(frames: tuple[BestFrame, ...], choices: Choices) -> tuple[tuple[int, float | None, float], ...]:
+    """Number, risk where it may be shown, and quality."""
+    return tuple(
+        (one.sequence, None if choices.concealed else round(one.risk, 4), round(one.quality, 3))
+        for one in frames
+    )
 
 
 def _box(roi: Roi | None) -> tuple[int, int, int, int] | None:

@@ -54,10 +54,11 @@ class Cart:
         self.desk.follow(text, Roi(0, 0, 640, 360))
 
     def show(self, **options):
-        picture = shown(self.sequence, self.overlay, **options)
-        self.keeper.present(*picture)
+        frame, said = shown(self.sequence, self.overlay, **options)
+        said = replace(said, choices=replace(said.choices, case=self.desk.choices.case))
+        self.keeper.present(frame, said)
         self.sequence += 1
-        return picture
+        return frame, said
 
     def objects(self):
         return [pydicom.dcmread(item.path) for item in self.outbox.waiting()]
@@ -188,6 +189,39 @@ def test_finished_recording_joins_the_study(tmp_path):
         for item in cart.outbox.waiting():
             said = subprocess.run(["dciodvfy", str(item.path)], capture_output=True, text=True, check=False)
             assert "Error" not in said.stderr + said.stdout
+
+
+def test_recording_that_is_finished_in_the_next_case_is_of_the_patient_who_was_recorded(tmp_path):
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    patients = ["P1"]
+    cart = Cart(tmp_path, lambda: Order(patients[0], "Doe^Jane"), recordings=shelf)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), cart.desk)
+    cart.keeper._recordings = None  # it has not looked yet
+    for _ in range(12):
+        recorder.present(*cart.show())
+    until(lambda: cart.desk.keeping.recording or recorder.present(*cart.show()))
+    recorder.present(*cart.show())
+    recorder.close()
+    patients[0] = "P2"
+    cart.order('{"grade": null}')
+    cart.show()
+    cart.keeper._recordings = shelf
+    cart.keeper.close()
+    assert {item.PatientID for item in cart.objects()} == {"P1"}
+
+
+def test_recording_of_a_case_that_nobody_named_in_time_is_of_nobody(tmp_path):
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    cart = Cart(tmp_path, lambda: Order("P2", "Doe^Jane"), recordings=shelf)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
+    for number in range(12):
+        recorder.present(*shown(number, cart.overlay))
+    cart.order('{"grade": null}')
+    cart.show()
+    recorder.close()
+    cart.keeper.close()
+    assert len(cart.objects()) == 2
+    assert {item.PatientIdentityRemoved for item in cart.objects()} == {"YES"}
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=str)

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import cv2
 import httpx
@@ -14,6 +15,7 @@ from websockets.sync.client import connect
 
 from edge.contract.roi import Roi
 from edge.errors import BusyError, UsageError
+from edge.exam.findings import BestFrame, Findings
 from edge.outputs.metrics import Metrics
 from edge.outputs.page import hub as hub_module
 from edge.outputs.page.server import PageServer, parse_address
@@ -148,6 +150,41 @@ def test_late_viewer_is_not_shown_an_old_picture(page):
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(90), reading())
         assert abs(receive(viewer)[1] - 90) <= 1
+
+
+def test_newcomer_beside_a_viewer_is_not_shown_a_picture_from_before_the_silence(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading(0.71))
+        receive(viewer)
+        hub.presented_s -= 1.5
+        assert httpx.get(server.url + "snapshot.jpg").status_code == 503
+        with view(server) as newcomer:
+            assert not isinstance(newcomer.recv(10), bytes)
+
+
+def test_what_is_told_without_a_picture_says_nothing_of_a_risk_that_is_gone(page):
+    hub, _ = page
+    said = reading(0.2)
+    found = Findings(contradiction="low risk, but", best=(BestFrame(1, 0, 0.25, 1.0, grey(1).planes[0]),))
+    hub.present(grey(10), replace(said, findings=found))
+    assert hub.status.contradiction == "low risk, but"
+    hub.note(replace(said, findings=found, choices=replace(said.choices, hidden=True)))
+    assert hub.status.contradiction is None
+    assert hub.status.best == ((1, None, 1.0),)
+
+
+def test_nobody_steps_back_to_another_patient(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        for case in (0, 1):
+            said = reading(0.2)
+            hub.present(grey(10 + case), replace(said, choices=replace(said.choices, case=case)))
+            receive(viewer)
+            viewer.send("next")
+        assert [past.record.risk for past in hub.past] in ([], [0.2])
 
 
 def test_viewer_draws_a_region_and_hides_the_risk(page):

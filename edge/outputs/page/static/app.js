@@ -78,7 +78,6 @@ function hear(status) {
   strip(status.best);
   settle("reader", status.second_reader);
   byId("grading").hidden = !status.second_reader;
-  byId("case").disabled = !(now.hello && now.hello.operator) || status.grade === null;
   for (const button of byId("grades").children) {
     const chosen = button.dataset.grade === status.grade;
     if (button.getAttribute("aria-pressed") !== String(chosen)) button.setAttribute("aria-pressed", chosen);
