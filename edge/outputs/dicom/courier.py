@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from edge.outputs.dicom.outbox import Outbox
@@ -71,7 +72,8 @@ class Courier:
                 stderr=subprocess.PIPE,
                 text=True,
             )
-            os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+            with suppress(OSError):  # the service's sandbox forbids it: then it runs as we do
+                os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         _, said = process.communicate()
         if said and not self._closed:
             _LOG.warning("%s", said.strip().splitlines()[-1])

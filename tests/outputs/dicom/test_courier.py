@@ -42,6 +42,25 @@ def test_what_is_put_arrives_by_itself(tmp_path: Path, files: tuple[Path, ...], 
     courier.close()
 
 
+def test_a_sandbox_that_forbids_another_priority_costs_no_warning(
+    tmp_path: Path,
+    files: tuple[Path, ...],
+    archives,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def forbid(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.setpriority", forbid)
+    outbox = Outbox(tmp_path / "queue")
+    courier = Courier(outbox, archives().pacs)
+    courier.put(files)
+    assert eventually(lambda: not outbox.waiting())
+    courier.close()
+    assert "not permitted" not in caplog.text
+
+
 def test_what_waited_from_an_earlier_run_is_sent_at_the_start(
     tmp_path: Path, files: tuple[Path, ...], archives
 ) -> None:
