@@ -39,7 +39,6 @@ from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UsageError
-from edge.exam.baseline import read_baseline
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
@@ -57,7 +56,7 @@ from edge.service.fields import add_options, overrides
 from edge.service.journal import journal, set_level
 from edge.service.keep import PATIENT, recordings_of, start_dicom, start_recorders
 from edge.service.lock import only_instance
-from edge.service.model import ready_model
+from edge.service.model import baseline_of, ready_model
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
 from edge.settings import Settings
@@ -256,8 +255,7 @@ def _start_page(
     host, port = parse_address(page.address)
     tokens = None if page.tokens is None else read_tokens(page.tokens)
     serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings)
-    baseline = settings.model.baseline
-    metrics = Metrics(identity, timing, None if baseline is None else read_baseline(baseline, bundle.id))
+    metrics = Metrics(identity, timing, baseline_of(settings.model, bundle))
     hub = Hub(identity, desk, timing, read_performance(bundle))
     stack.callback(hub.close)
     server = PageServer(host, port, hub, metrics, serving)

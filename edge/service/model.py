@@ -11,6 +11,7 @@ from edge.contract.bundle import Bundle, copy_bundle, open_bundle
 from edge.contract.signing import load_trust
 from edge.engines.worker import EngineWorker
 from edge.errors import CannotCreateError, DataError, InternalError, NoInputError, RefusedError
+from edge.exam.baseline import Baseline, read_baseline
 from edge.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,22 @@ def ready_model(settings: ModelSettings, path: Path, start: Start) -> tuple[Bund
     if settings.last_good is not None:
         _keep(settings, found[0], settings.last_good)
     return found
+
+
+def baseline_of(settings: ModelSettings, bundle: Bundle) -> Baseline | None:
+    """What drift is watched against, if a file is set.
+
+    Raises:
+        NoInputError, DataError: of the file; that it is of the bundle that was refused is no reason not to run
+            the last good one, and only said.
+    """
+    try:
+        return None if settings.baseline is None else read_baseline(settings.baseline, bundle.id)
+    except DataError as error:
+        if bundle.path == settings.bundle:
+            raise
+        logger.warning("drift is not watched: %s", error)
+        return None
 
 
 def _ready(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, EngineWorker]:

@@ -1,5 +1,6 @@
 """The service never runs what is not sound, and goes back by itself to what was."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -9,8 +10,9 @@ from edge.contract.signing import load_key, make_key
 from edge.engines.choose import open_checked
 from edge.engines.golden import Outputs, golden_outputs
 from edge.engines.worker import EngineWorker
-from edge.errors import InternalError, RefusedError
-from edge.service.model import ready_model
+from edge.errors import DataError, InternalError, RefusedError
+from edge.exam.baseline import BINS, Baseline
+from edge.service.model import baseline_of, ready_model
 from edge.settings import ModelSettings
 from edge.timing import Timing
 from tests.networks import write_bundle, write_study
@@ -93,3 +95,16 @@ def test_good_bundle_must_be_trusted_too(bundle, settings, tmp_path):
     with pytest.raises(RefusedError, match="older than the minimum 4"):
         ready(strict, settings.last_good)
     assert events(settings) == ["running", "refused", "running", "refused", "restored", "refused"]
+
+
+def test_baseline_of_the_bundle_that_was_refused_does_not_keep_the_good_one_from_running(
+    bundle, settings, tmp_path, caplog
+):
+    other = Baseline("other", "fp32", 9, (0.0,) * (BINS + 1), (0.1,) * BINS, 0.0)
+    (tmp_path / "baseline.json").write_bytes(msgspec.json.encode(other))
+    strict = msgspec.structs.replace(settings, bundle=bundle.path, baseline=tmp_path / "baseline.json")
+    with pytest.raises(DataError, match="is of bundle other"):
+        baseline_of(strict, bundle)
+    restored = msgspec.structs.replace(strict, bundle=tmp_path / "refused")
+    assert baseline_of(restored, bundle) is None
+    assert "drift is not watched" in caplog.text
