@@ -56,8 +56,8 @@ def baseline_of(settings: ModelSettings, bundle: Bundle) -> Baseline | None:
     """What drift is watched against, if a file is set.
 
     Raises:
-        NoInputError, DataError: of the file; that it is of the bundle that was refused is no reason not to run
-            the last good one, and only said.
+        NoInputError, DataError: of the file. Of a bundle that was refused it is no reason not to run the last
+            good one, and that is only said.
     """
     try:
         return None if settings.baseline is None else read_baseline(settings.baseline, bundle.id)
