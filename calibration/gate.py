@@ -37,8 +37,9 @@ class PointGate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         lost_groups: malignant groups with an image that FP32 calls and this precision does not.
         malignant_groups: groups with a malignant image.
         worst_loss: upper end of the exact 95 % interval of the share of malignant groups that lose a call
-            (Clopper, Pearson 1934). Sensitivity can have lost no more, also where no call was lost at all and
-            the bootstrap's interval is therefore empty.
+            (Clopper, Pearson 1934), also where no call was lost at all and the bootstrap's interval is
+            therefore empty. Groups count alike here, however many images they have; that a large one may
+            weigh more in the sensitivity is the bootstrap's to see.
         needed_groups: malignant groups with which the `lost_groups` of this sample would pass; the present
             number where it does.
     """
@@ -65,7 +66,8 @@ class Gate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         auc: difference of the areas under the ROC curves.
         temperature: that would calibrate this precision's risks anew on the validation part (Guo et al.
             2017); nothing is changed by it. Far from `temperature_fp32`, the risks mean something else.
-        temperature_fp32: same, of FP32; near 1, for the network's own temperature is inside the graph.
+        temperature_fp32: same, of FP32; near 1, for the network's own temperature is inside the graph. Below
+            1 with several networks, since all but one of them have learnt those images.
         resamples: of the bootstrap.
         groups: patients, or clusters of like images, that were resampled.
     """
@@ -164,6 +166,11 @@ def judge(
         resamples=int(usable.sum()) - 1,
         groups=len(names),
     )
+
+
+def stricter(first: Gate, second: Gate) -> Gate:
+    """The one with the worse verdict; of equals the one with the larger possible loss, or the first."""
+    return max(first, second, key=lambda gate: (_SEVERITY[gate.verdict], gate.weakest.worst_loss))
 
 
 def upper_bound(lost: int, cases: int) -> float:

@@ -28,7 +28,8 @@ class CalibrationReport(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
         quantised_layers: by node name, in INT8.
         kept_layers: weighted layers that are not.
         ranking_db: output SQNR with one layer in INT8, lowest first; empty where it was not measured.
-        gate: whether the precision may be used.
+        gate: whether the precision may be used: the stricter one of the graph for TensorRT and of that for
+            CPU kernels, both as written.
         agreement: of the graph as written, on held-out images; this is what the precision means.
         agreement_cpu: of this machine's fused kernels; null where there is no graph for them.
     """
@@ -67,7 +68,7 @@ def read_report(bundle: Bundle, precision: str) -> CalibrationReport | None:
         return None
     try:
         return msgspec.json.decode(bundle.read(name), type=CalibrationReport)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{name}' of bundle {bundle.id} is no agreement report: {error}") from error
 
 

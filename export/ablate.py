@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edge.errors import DataError
 from export.crossval import add_crossing_arguments, cross_validate
 from export.crossval_report import ALL, Pooled, fold_auc
 from export.fold import FoldResult
@@ -72,7 +73,17 @@ def main(args: argparse.Namespace) -> int:
 
 
 def compare(results: Mapping[str, Sequence[FoldResult]]) -> dict[str, Any]:
-    """Areas of all `CELLS` and the answers to all `QUESTIONS`, ready for JSON."""
+    """Areas of all `CELLS` and the answers to all `QUESTIONS`, ready for JSON.
+
+    Raises:
+        DataError: the two cross-validations did not judge the same images in the same folds.
+    """
+    judged = [[(r.seed, r.fold, r.images, r.malignant, r.groups) for r in own] for own in results.values()]
+    if judged[0] != judged[1]:
+        raise DataError(
+            f"'{WITH}' and '{WITHOUT}' have other images, groups or folds and cannot be compared in pairs; "
+            "begin anew with another --out"
+        )
     pooled = {network: Pooled(own) for network, own in results.items()}
     return {
         "seeds": len({result.seed for result in results[WITH]}),

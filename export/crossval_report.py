@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.bootstrap import patient_bootstrap
+from export.calibration_error import perfect_calibration_error
 from export.fold import FoldResult
 from export.statistics import (
     ConfusionMatrix,
     Figure,
     auc,
     brier,
-    calibration_error_by_chance,
     expected_calibration_error,
 )
 
@@ -69,7 +69,7 @@ def summarise(results: Sequence[FoldResult]) -> dict[str, Any]:
     branches = list(pooled.risks)
     by_fold = {name: [fold_auc(result, name) for result in results] for name in branches}
     risks = pooled.risks[ALL]
-    chance = [calibration_error_by_chance(row) for row in risks]
+    perfect = [perfect_calibration_error(row) for row in risks]
     return {
         "images": {"benign": int((~pooled.malignant).sum()), "malignant": int(pooled.malignant.sum())},
         "groups": len(set(pooled.groups)),
@@ -96,7 +96,9 @@ def summarise(results: Sequence[FoldResult]) -> dict[str, Any]:
         "auc_pooled_by_seed": [auc(pooled.malignant, row).json() for row in risks],
         "calibration": {
             "ece_by_seed": [round(expected_calibration_error(pooled.malignant, row), 4) for row in risks],
-            "ece_by_chance": [figure.json() for figure in chance],
+            "ece_if_perfect": [
+                {"mean": round(error.mean, 4), "95th_percentile": round(error.high, 4)} for error in perfect
+            ],
             "brier_by_seed": [round(brier(pooled.malignant, row), 4) for row in risks],
         },
         "transfer": [_transfer(results, number) for number in range(len(results[0].points))],
@@ -189,10 +191,10 @@ def table(report: dict[str, Any]) -> str:
     number = images["benign"] + images["malignant"]
     lines += ["", f"Calibration, out-of-fold, {number} images; in brackets what a perfect model would show"]
     lines += [
-        f"  seed {seed}: ECE {ece:.3f} ({chance['value']:.3f}, {chance['low']:.3f}-{chance['high']:.3f}), "
-        f"Brier {score:.3f}"
-        for seed, (ece, chance, score) in enumerate(
-            zip(found["ece_by_seed"], found["ece_by_chance"], found["brier_by_seed"], strict=True)
+        f"  seed {seed}: ECE {ece:.3f} ({perfect['mean']:.3f}, one time in twenty over "
+        f"{perfect['95th_percentile']:.3f}), Brier {score:.3f}"
+        for seed, (ece, perfect, score) in enumerate(
+            zip(found["ece_by_seed"], found["ece_if_perfect"], found["brier_by_seed"], strict=True)
         )
     ]
     seconds = sum(row["seconds"] for row in report["folds"])

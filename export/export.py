@@ -22,7 +22,7 @@ from edge.contract.bundle import NewFile, create_bundle, model_file
 from edge.contract.spec import SCHEMA, ModelSpec, Provenance, TensorSpec, encode_spec
 from edge.engines.golden import golden_inputs, golden_outputs, golden_tensors, run_golden
 from edge.engines.onnx import OnnxEngine
-from edge.errors import CannotCreateError
+from edge.errors import CannotCreateError, DataError
 from edge.study.cases import LABELS
 from edge.study.parts import SPLIT, encode_members
 from export.card import INTENDED_USE, LIMITS, model_card
@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         "MODEL_CARD.md": NewFile(model_card(spec).encode()),
         SPLIT: NewFile(encode_members(members)),
         "reports/parity.json": NewFile(json.dumps(asdict(parity), indent=2).encode() + b"\n"),
-        **{f"reports/{name}": NewFile((args.run / name).read_bytes()) for name in REPORTS},
+        **_reports(args.run),
         **golden_inputs(frames, tensors),
         **golden_outputs("fp32", outputs),
     }
@@ -78,6 +78,20 @@ def main(args: argparse.Namespace) -> int:
     )
     print(f"\nNext: sonocart evaluate {bundle.path} STUDY")
     return 0
+
+
+def _reports(run: Path) -> dict[str, NewFile]:
+    """What training wrote of itself; a damaged table would leave the cart without the points' figures."""
+    files = {}
+    for name in REPORTS:
+        try:
+            data = (run / name).read_bytes()
+            if name.endswith(".json"):
+                json.loads(data)
+        except (OSError, ValueError) as error:
+            raise DataError(f"'{run / name}' is not readable: {error}; train again") from error
+        files[f"reports/{name}"] = NewFile(data)
+    return files
 
 
 def specification(run: Run, name: str, heatmap: tuple[int, ...], ood_threshold: float) -> ModelSpec:

@@ -82,7 +82,8 @@ def learn(
     """Train a network for each division, fuse, scale and choose thresholds on what was held out.
 
     With one division the held-out part also decides which epoch is kept. With several, each network keeps its
-    last epoch, so that nothing but temperature, shares and thresholds has seen the held-out labels.
+    last epoch, so that nothing but temperature, thresholds, and the kernel machine's cost, reach and share
+    has seen the held-out labels.
 
     Args:
         plan: how.

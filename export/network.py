@@ -173,7 +173,7 @@ def load_initial(network: ResNet, path: Path) -> None:
     Raises:
         NoInputError: there is no such file.
         RefusedError: it holds code or other objects than tensors.
-        DataError: its tensors are another architecture's.
+        DataError: it is damaged, or its tensors are another architecture's, or not finite.
     """
     weights = _read_weights(path)
     stem = weights.get("conv1.weight")
@@ -195,6 +195,9 @@ def load_initial(network: ResNet, path: Path) -> None:
             else f"'{wrong[0]}' is {tuple(weights[wrong[0]].shape)}, expected {tuple(own[wrong[0]].shape)}"
         )  # fmt: skip
         raise DataError(f"weights '{path}' are another architecture's: {example}; choose --network to match")
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise DataError(f"weights '{path}': '{name}' holds values that are no finite numbers")
     network.load_state_dict(weights, strict=False)
 
 
@@ -215,7 +218,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
             f"weights '{path}' hold something else than tensors, maybe code, and were not loaded; save them "
             "with safetensors"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError, AssertionError, OSError) as error:
         raise DataError(f"weights '{path}' cannot be read: {error}") from error
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise DataError(f"weights '{path}' are no table of tensors (a state dict)")

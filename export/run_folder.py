@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -103,7 +104,7 @@ def read_record(path: Path, kind: type[Record]) -> Record:
         )
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is not readable: {error}; train again") from error
 
 
@@ -114,7 +115,7 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
         NoInputError: no run, or one that has not ended.
         DataError: a file of it is damaged.
     """
-    if (folder / state_name(0)).exists():
+    if (folder / state_name(0)).exists() and not (folder / "run.json").exists():
         raise NoInputError(f"run '{folder}' has not ended. Run: sonocart train STUDY --out {folder} --resume")
     run = read_record(folder / "run.json", Run)
     if run.settings.network not in NETWORKS:
@@ -128,7 +129,7 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
         classifier.load_state_dict(tensors)
     except RuntimeError as error:
         raise DataError(f"'{folder / WEIGHTS}' does not fit {run.settings.network}; train again") from error
-    return run, classifier.eval(), _read_split(folder / "split.csv", run.settings.study_sha256)
+    return run, classifier.eval(), _read_split(folder / "split.csv", run)
 
 
 def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:
@@ -145,12 +146,18 @@ def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split:
             writer.writerow([case.path.relative_to(root).as_posix(), sha, group, case.label, part])
 
 
-def _read_split(path: Path, study_sha256: str) -> list[Member]:
+def _read_split(path: Path, run: Run) -> list[Member]:
+    """All of it: an image that the split lost would count as one that the model has never met."""
+    salt = run.settings.study_sha256
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [
-                Member(row["sha256"], pseudonym(row["group"], study_sha256), row["label"], row["part"])
+            members = [
+                Member(row["sha256"], pseudonym(row["group"], salt), row["label"], row["part"])
                 for row in csv.DictReader(file)
             ]
-    except (OSError, KeyError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{path}' is no split of a run: {error}; train again") from error
+    found = Counter(member.part for member in members)
+    if any(found[part] != number for part, number in run.images.items()):
+        raise DataError(f"'{path}' has other images than run.json, {run.images}; train again")
+    return members

@@ -102,11 +102,11 @@ def split_study(study: Study, seed: int) -> Split:
     The parts that a manifest's own column `part` names are taken as they are, if no group crosses them.
 
     Raises:
-        DataError: a part would lack a class, or the manifest's own parts share a group.
+        DataError: a part would lack a class, or the manifest's own parts share a group or lack an image.
     """
     found = group_study(study)
     notes = list(found.notes)
-    own = all(case.part is not None for case in study.cases)
+    own = any(case.part is not None for case in study.cases)
     if own:
         part_of = _own(study, found.groups, "part")
         notes.append("parts are the manifest's own")
@@ -169,14 +169,17 @@ def assign_folds(study: Study, grouping: Grouping, folds: int, seed: int) -> tup
     A manifest's own column `fold` is taken as it is, if no group crosses folds; else "1" to "`folds`".
 
     Raises:
-        DataError: a group crosses the manifest's own folds, or there are too few groups of a class.
+        DataError: a group crosses the manifest's own folds, only some images or one fold are named, a fold
+            lacks a class, or there are too few groups of a class.
     """
-    if all(case.fold is not None for case in study.cases):
+    if any(case.fold is not None for case in study.cases):
         fold_of = _own(study, grouping.groups, "fold")
-        return tuple(
+        found = tuple(
             EXCLUDED if left_out else fold_of[name]
             for name, left_out in zip(grouping.groups, grouping.excluded, strict=True)
         )
+        _check_folds(study, found)
+        return found
     kept = [index for index, left_out in enumerate(grouping.excluded) if not left_out]
     malignant = np.array([study.cases[index].malignant for index in kept])
     divisions = divide(malignant, [grouping.groups[index] for index in kept], folds, seed)
@@ -185,6 +188,16 @@ def assign_folds(study: Study, grouping: Grouping, folds: int, seed: int) -> tup
         for index in division.judged:
             out[kept[index]] = str(number)
     return tuple(out)
+
+
+def _check_folds(study: Study, folds: Sequence[str]) -> None:
+    names = sorted(set(folds) - {EXCLUDED})
+    if len(names) < 2:
+        raise DataError(f"study '{study.root}' names {len(names)} fold, expected 2 or more")
+    for name in names:
+        for label in LABELS:
+            if not any(f == name and c.label == label for f, c in zip(folds, study.cases, strict=True)):
+                raise DataError(f"fold {name} of study '{study.root}' has no {label} image")
 
 
 def _stratum(case: Case) -> tuple[str, str]:
@@ -220,6 +233,12 @@ def _same_file(study: Study) -> list[Pair]:
 
 def _own(study: Study, groups: Sequence[str], column: str) -> dict[str, str]:
     """The part or fold that the manifest names for each group."""
+    nameless = sum(getattr(case, column) is None for case in study.cases)
+    if nameless:
+        raise DataError(
+            f"study '{study.root}': {column} is empty for {nameless} of {len(study.cases)} images; name it "
+            "for all, or remove the column to have it split again"
+        )
     own_of: dict[str, str] = {}
     for name, case in zip(groups, study.cases, strict=True):
         own = str(getattr(case, column))

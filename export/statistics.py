@@ -21,11 +21,17 @@ def auc(malignant: ArrayLike, scores: ArrayLike) -> Figure:
     """Area under the ROC curve with DeLong's interval, cut to 0..1.
 
     DeLong, DeLong, Clarke-Pearson 1988, computed from mid-ranks (Sun and Xu 2014). At an area of 1 the
-    variance is 0 and the interval has no width: read it beside n.
+    variance is 0 and the interval has no width: read it beside n. One image of a class says nothing about
+    how much others would differ, so the interval is 0..1; without any there is no number.
     """
-    area, variance = delong(malignant, np.asarray(scores, np.float64)[None])
-    spread = Z95 * math.sqrt(max(0.0, float(variance[0, 0])))
-    return Figure(float(area[0]), max(0.0, float(area[0]) - spread), min(1.0, float(area[0]) + spread))
+    areas, covariance = delong(malignant, np.asarray(scores, np.float64)[None])
+    area, variance = float(areas[0]), float(covariance[0, 0])
+    if math.isnan(area):
+        return Figure(math.nan, math.nan, math.nan)
+    if math.isnan(variance):
+        return Figure(area, 0.0, 1.0)
+    spread = Z95 * math.sqrt(max(0.0, variance))
+    return Figure(area, max(0.0, area - spread), min(1.0, area + spread))
 
 
 def delong(
@@ -62,19 +68,6 @@ def compare_auc(malignant: ArrayLike, first: ArrayLike, second: ArrayLike) -> tu
     deviation = math.sqrt(max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
     p_value = 1.0 if deviation == 0 else float(2 * norm.sf(abs(difference) / deviation))
     return Figure(difference, difference - Z95 * deviation, difference + Z95 * deviation), p_value
-
-
-def calibration_error_by_chance(risks: ArrayLike, bins: int = 10, rounds: int = 500) -> Figure:
-    """The `expected_calibration_error` that a perfectly calibrated model with these risks would show.
-
-    The estimate is biased upwards, the more the fewer the images (Kumar, Liang, Ma 2019): with 50 of them a
-    perfect model shows about 0.1. Labels are drawn from the risks; mean and the middle 95 % of the draws.
-    """
-    risk = np.asarray(risks, np.float64)
-    rng = np.random.default_rng(0)
-    drawn = [expected_calibration_error(rng.random(len(risk)) < risk, risk, bins) for _ in range(rounds)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Figure(float(np.mean(drawn)), float(low), float(high))
 
 
 def corrected_t_test(differences: ArrayLike, judged_to_learnt: float) -> tuple[Figure, float]:

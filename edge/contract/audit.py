@@ -96,7 +96,7 @@ def _damage(head: Path, lines: list[bytes]) -> str | None:
         known = msgspec.json.decode(head.read_bytes(), type=_Head)
     except FileNotFoundError:
         return None if len(lines) <= 1 else f"{len(lines)} lines are here, and no head beside them"
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return "its head was altered"
     if (known.lines, known.sha256) in ((len(lines), _hash(lines)), (len(lines) - 1, _hash(lines[:-1]))):
         return None
@@ -116,14 +116,14 @@ def verify(path: Path) -> list[Entry]:
         head = msgspec.json.decode(head_file.read_bytes(), type=_Head)
     except OSError as error:
         raise NoInputError(f"cannot read the audit log '{error.filename}': {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}{_HEAD}' was altered: {error}") from error
     lines = content.splitlines()
     entries, previous = [], _FIRST
     for number, line in enumerate(lines, start=1):
         try:
             entry = msgspec.json.decode(line, type=Entry)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise DataError(f"audit log '{path}', line {number} was altered: {error}") from error
         if entry.previous != previous:
             raise DataError(

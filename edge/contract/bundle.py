@@ -151,7 +151,7 @@ def open_bundle(path: Path, trust: TrustStore | None = None) -> Bundle:
         raise RefusedError(f"{path / MANIFEST} does not have the hash in {MANIFEST_HASH}; restore the bundle")
     try:
         manifest = msgspec.json.decode(raw, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RefusedError(f"{path / MANIFEST} is not a manifest: {error}") from error
     if manifest.schema != SCHEMA:
         raise RefusedError(
@@ -354,4 +354,4 @@ def _read_plain(path: Path, name: str, limit: int = 1 << 24) -> bytes:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise RefusedError(f"'{name}' in bundle {path} is a link or no regular file; restore the bundle")
-        return file.read(limit + 1)
+        return file.read(max(0, min(limit, status.st_size)) + 1)

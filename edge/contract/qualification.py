@@ -47,7 +47,7 @@ def read_verdict(bundle: Bundle, precision: str) -> Verdict | None:
         )
     try:
         return msgspec.json.decode(bundle.read(name), type=_Report).gate.verdict
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{name}' of bundle {bundle.path} holds no verdict: {error}") from error
 
 

@@ -12,6 +12,9 @@ SCHEMA = 2
 METADATA_KEY = "sonocart.spec"
 """Where the same JSON stands in the ONNX file's metadata_props."""
 
+LABELS = ("benign", "malignant")
+"""Negative and positive class."""
+
 PRECISIONS = ("fp32", "fp16", "int8", "int8+fp16")
 
 
@@ -158,7 +161,7 @@ def decode_spec(data: bytes) -> ModelSpec:
                 "export it again. Run: sonocart export RUN --out BUNDLE"
             )
         spec = msgspec.json.decode(data, type=ModelSpec)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"the model's specification is not valid: {error}") from error
     if spec.preprocessing.id != PREPROCESSING_ID:
         raise RefusedError(
@@ -170,6 +173,15 @@ def decode_spec(data: bytes) -> ModelSpec:
     shape = (1, 1, spec.preprocessing.height, spec.preprocessing.width)
     if spec.input.dtype != "uint8" or spec.input.shape != shape:
         raise DataError(f"input is {spec.input.dtype} {spec.input.shape}, expected uint8 {shape}")
+    if not spec.preprocessing.context > 0.0:
+        raise DataError(f"context is {spec.preprocessing.context}, expected more than 0")
+    if spec.labels != LABELS:  # a risk is of malignancy wherever it is shown
+        raise DataError(f"labels are {spec.labels}, expected {LABELS}")
+    if not spec.temperature > 0.0:
+        raise DataError(f"temperature is {spec.temperature}, expected more than 0")
+    names = [point.name for point in spec.operating_points]
+    if len(set(names)) < len(names):
+        raise DataError(f"two operating points have the same name: {', '.join(names)}")
     for point in spec.operating_points:
         if not 0.0 < point.threshold < 1.0:
             raise DataError(f"threshold of '{point.name}' is {point.threshold}, expected between 0 and 1")
@@ -179,5 +191,6 @@ def decode_spec(data: bytes) -> ModelSpec:
         raise DataError(f"ood_threshold is {spec.ood_threshold}, expected a distance above 0")
     spec.point()
     for name in ("risk", "heatmap", "ood"):
-        spec.output(name)
+        if spec.output(name).dtype != "float32":
+            raise DataError(f"output '{name}' is {spec.output(name).dtype}, expected float32")
     return spec

@@ -166,7 +166,7 @@ def read_sidecar(bundle: Bundle, name: str) -> Sidecar:
     """A sidecar from verified bytes."""
     try:
         return msgspec.json.decode(bundle.read(name), type=Sidecar)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{name}' of bundle {bundle.id} is no engine's sidecar: {error}") from error
 
 

@@ -44,7 +44,7 @@ def read_baseline(path: Path, bundle: str) -> Baseline:
         found = msgspec.json.decode(path.read_bytes(), type=Baseline)
     except OSError as error:
         raise NoInputError(f"cannot read the baseline '{path}': {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is no baseline: {error}. Run: sonocart accept --baseline") from error
     if len(found.share) != BINS or found.bundle != bundle:
         raise DataError(

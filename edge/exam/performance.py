@@ -48,5 +48,5 @@ def read_performance(bundle: Bundle) -> dict[str, Performance]:
         return {}
     try:
         return msgspec.json.decode(bundle.read(_REPORT), type=_Metrics).performance
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return {}

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contract.roi import Roi
-
-LABELS = ("benign", "malignant")
-"""Negative and positive class, in the order of `ModelSpec.labels`."""
+from edge.contract.spec import LABELS as LABELS
 
 OTHER_LABELS = ("normal",)
 """Known labels of images without a tumour: left out of a two-class study with a note."""

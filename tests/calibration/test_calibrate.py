@@ -121,6 +121,24 @@ def test_failed_gate_leaves_the_bundle_and_names_sensitive_layers(bundle, study,
     assert open_bundle(bundle.path).id == bundle.id
 
 
+def test_an_arrangement_for_the_cpu_that_calls_nothing_malignant_is_refused(bundle, study, monkeypatch):
+    import calibration.lower as verb
+
+    real = verb.judge
+    calls = []
+
+    def second_fails(reference, risk, *rest):
+        calls.append(risk)
+        return real(reference, risk if len(calls) == 1 else np.zeros_like(risk), *rest)
+
+    monkeypatch.setattr(verb, "judge", second_fails)
+    with pytest.raises(InternalError, match="gate: FAILS"):
+        calibrate(bundle, study, "--method", "max")
+    assert len(calls) == 2
+    assert not np.array_equal(*calls)
+    assert open_bundle(bundle.path).id == bundle.id
+
+
 def test_too_few_cases_do_not_refuse_a_precision_but_are_told_wherever_it_runs(bundle, study, capsys):
     calibrate(bundle, study, "--method", "max")
     out = capsys.readouterr().out

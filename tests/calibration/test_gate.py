@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from calibration.gate import fit_temperature, judge, needed, upper_bound
+from calibration.gate import fit_temperature, judge, needed, stricter, upper_bound
 from edge.contract.qualification import Verdict
 from edge.contract.spec import OperatingPoint
 
@@ -120,3 +120,10 @@ def test_temperature_is_recovered():
     malignant = rng.random(20_000) < 1 / (1 + np.exp(-logit))
     overconfident = (1 / (1 + np.exp(-2 * logit))).astype(np.float32)
     assert fit_temperature(overconfident, malignant) == pytest.approx(2.0, rel=0.05)
+
+
+def test_the_stricter_of_two_gates_decides():
+    risk, malignant, groups = sample()
+    worse = risk - np.where(malignant, 0.1, 0.0).astype(np.float32)
+    passes, fails = run(risk, risk, malignant, groups), run(risk, worse, malignant, groups)
+    assert stricter(passes, fails) is stricter(fails, passes) is fails

@@ -105,3 +105,12 @@ def test_power_cut_between_line_and_head_is_no_damage(log):
     head.write_bytes(before)
     append(log, "running", "bundle 6")
     assert "damaged" not in {entry.event for entry in verify(log)}
+
+
+def test_a_flipped_bit_that_leaves_no_text_names_its_line(log):
+    lines = log.read_bytes().splitlines(keepends=True)
+    at = lines[2].index(b"bundle 2")
+    lines[2] = lines[2][:at] + bytes([lines[2][at] ^ 0x80]) + lines[2][at + 1 :]
+    log.write_bytes(b"".join(lines))
+    with pytest.raises(DataError, match="line 3 was altered"):
+        verify(log)

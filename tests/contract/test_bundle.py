@@ -1,6 +1,7 @@
 """A bundle is handed out only while every byte of it is what its manifest says."""
 
 import hashlib
+import json
 import os
 
 import pytest
@@ -126,4 +127,26 @@ def test_another_schema_of_the_manifest_is_refused(bundle):
     manifest.write_bytes(changed)
     (bundle.path / "manifest.sha256").write_text(hashlib.sha256(changed).hexdigest() + "\n")
     with pytest.raises(RefusedError, match=r"schema 1.*sonocart export"):
+        open_bundle(bundle.path)
+
+
+@pytest.mark.parametrize("size", [-5, 10**18, 10**30])
+def test_a_size_that_no_file_has_is_refused(bundle, size):
+    """The chain of hashes holds: whoever has no key can still write one."""
+    manifest = bundle.path / "manifest.json"
+    described = json.loads(manifest.read_bytes())
+    described["files"]["model.onnx"]["bytes"] = size
+    raw = json.dumps(described).encode()
+    manifest.write_bytes(raw)
+    (bundle.path / "manifest.sha256").write_text(hashlib.sha256(raw).hexdigest() + "\n")
+    with pytest.raises(RefusedError, match="altered"):
+        open_bundle(bundle.path)
+
+
+def test_a_manifest_that_is_no_text_is_refused(bundle):
+    manifest = bundle.path / "manifest.json"
+    raw = manifest.read_bytes().replace(b"golden", b"\xfflden")
+    manifest.write_bytes(raw)
+    (bundle.path / "manifest.sha256").write_text(hashlib.sha256(raw).hexdigest() + "\n")
+    with pytest.raises(RefusedError, match="is not a manifest"):
         open_bundle(bundle.path)

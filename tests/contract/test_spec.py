@@ -34,3 +34,29 @@ def test_a_threshold_of_ood_that_makes_no_sense_is_named(threshold):
 def test_a_graph_without_ood_is_named():
     with pytest.raises(DataError, match="no output 'ood'"):
         decode_spec(changed(outputs=json.loads(encode_spec(spec()))["outputs"][:2]))
+
+
+def test_a_specification_that_is_no_text_is_refused():
+    with pytest.raises(DataError, match="not valid"):
+        decode_spec(encode_spec(spec()).replace(b"fake", b"fa\xffe"))
+
+
+POINT = {"name": "balanced", "threshold": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"labels": ["malignant", "benign"]}, "labels"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"operating_points": [POINT, {**POINT, "threshold": 0.9}]}, "same name"),
+        ({"preprocessing": {**json.loads(encode_spec(spec()))["preprocessing"], "context": -1.0}}, "context"),
+        (
+            {"outputs": [{**o, "dtype": "float64"} for o in json.loads(encode_spec(spec()))["outputs"]]},
+            "expected float32",
+        ),
+    ],
+)
+def test_figures_that_would_mean_something_else_are_named(fields, message):
+    with pytest.raises(DataError, match=message):
+        decode_spec(changed(**fields))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from edge import cli
 from edge.errors import CannotCreateError, DataError, UsageError
@@ -85,6 +86,13 @@ def test_a_real_difference_is_beyond_noise_and_none_is_not():
     assert not same["beyond_noise"]
     assert same["difference"]["value"] == 0.0
     assert len(CELLS) == 5
+
+
+def test_cross_validations_of_other_folds_are_not_compared_in_pairs():
+    first, *others = results()
+    moved = [replace_fields(first, images=tuple(image + 1000 for image in first.images)), *others]
+    with pytest.raises(DataError, match="cannot be compared in pairs"):
+        compare({"fused": results(), "measured": moved})
 
 
 @pytest.fixture(scope="module")

@@ -83,14 +83,18 @@ def test_a_weight_file_with_code_inside_is_refused_and_not_run(tmp_path, monkeyp
     assert not (tmp_path / "evil-was-here").exists()
 
 
-@pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors", "list.pth", "empty.pth"])
+@pytest.mark.parametrize(
+    "name", ["cut.pth", "cut.safetensors", "list.pth", "empty.pth", "stop.pth", "nan.safetensors"]
+)
 def test_a_damaged_weight_file_is_named(tmp_path, name):
     path = tmp_path / name
     weights = ResNet(NETWORKS["compact"]).state_dict()
     if name == "list.pth":
         torch.save([torch.zeros(2)], path)
-    elif name == "empty.pth":
-        path.write_bytes(b"")
+    elif name in ("empty.pth", "stop.pth"):
+        path.write_bytes(b"" if name == "empty.pth" else b"\x80\x02.")  # a pickle of nothing
+    elif name == "nan.safetensors":
+        save_file(weights | {"conv1.weight": weights["conv1.weight"] * torch.nan}, path)
     else:
         save_file(weights, path) if name.endswith("safetensors") else torch.save(weights, path)
         path.write_bytes(path.read_bytes()[:5000])

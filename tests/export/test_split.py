@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge.errors import DataError
 from edge.study.read import read_study
-from export.split import assign_parts, split_study
+from export.split import assign_folds, assign_parts, group_study, split_study
 
 
 @pytest.fixture
@@ -65,6 +65,24 @@ def test_a_manifest_that_parts_a_patient_is_refused(study):
     fixed = replace(study, cases=tuple(replace(c, part=p) for c, p in zip(study.cases, parts, strict=True)))
     with pytest.raises(DataError, match="patient 'p0'"):
         split_study(fixed, 0)
+
+
+@pytest.mark.parametrize("column", ["part", "fold"])
+def test_a_manifest_that_names_some_parts_or_folds_is_refused_and_not_split_anew(study, column):
+    cases = tuple(replace(c, **{column: "train"}) for c in study.cases[:-1])
+    some = replace(study, cases=(*cases, study.cases[-1]))
+    with pytest.raises(DataError, match=f"{column} is empty for 1 of"):
+        split_study(some, 0) if column == "part" else assign_folds(some, group_study(some), 5, 0)
+
+
+def test_folds_of_the_manifest_without_a_class_or_alone_are_refused(study):
+    for fold_of, message in (
+        (lambda c: "1" if c.malignant else "2", "fold 1 .* has no benign image"),
+        (lambda c: "1", "names 1 fold"),
+    ):
+        fixed = replace(study, cases=tuple(replace(c, fold=fold_of(c)) for c in study.cases))
+        with pytest.raises(DataError, match=message):
+            assign_folds(fixed, group_study(fixed), 5, 0)
 
 
 def test_a_part_of_the_manifest_without_a_class_is_refused(study):

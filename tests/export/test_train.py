@@ -3,6 +3,8 @@
 import csv
 import json
 import pickle
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -132,3 +134,36 @@ def test_lesion_region_needs_boxes(learnable, tmp_path):
     (tmp_path / "manifest.csv").write_text("\n".join(bare) + "\n")
     with pytest.raises(DataError, match="no lesion box"):
         cli.run(["train", str(tmp_path), "--out", str(tmp_path / "run"), "--region", "lesion"])
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    return Path(shutil.copytree(run, tmp_path / "copied"))
+
+
+def test_a_split_that_lost_images_is_refused_since_they_would_count_as_never_met(copied):
+    split = copied / "split.csv"
+    lines = split.read_text().splitlines(keepends=True)
+    split.write_text("".join(lines[:-1]))
+    with pytest.raises(DataError, match="other images than"):
+        read_run(copied)
+
+
+def test_records_that_are_cut_or_no_text_are_named_and_nothing_is_exported(copied, tmp_path):
+    for name, change in (
+        ("run.json", lambda data: data[:-20]),
+        ("run.json", lambda data: data.replace(b"compact", b"comp\xffct")),
+        ("metrics.json", lambda data: data[:-20]),
+        ("metrics.json", None),
+    ):
+        whole = (copied / name).read_bytes()
+        (copied / name).unlink() if change is None else (copied / name).write_bytes(change(whole))
+        with pytest.raises(DataError, match=name):
+            cli.run(["export", str(copied), "--out", str(tmp_path / "bundle")])
+        (copied / name).write_bytes(whole)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_run_that_was_killed_while_it_cleared_up_has_ended(copied):
+    (copied / "state.safetensors").write_bytes(b"left over")
+    assert read_run(copied)[0].settings.network == "compact"
