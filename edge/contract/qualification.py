@@ -7,7 +7,7 @@ from enum import Enum
 import msgspec
 
 from edge.contract.bundle import Bundle
-from edge.errors import DataError
+from edge.errors import DataError, RefusedError
 
 
 class Verdict(str, Enum):
@@ -55,7 +55,15 @@ def shown_precision(bundle: Bundle, precision: str) -> str:
     """The precision as it is shown: one that the gate has not passed says so wherever it stands.
 
     Too few cases are no reason to refuse, for nothing speaks against the precision and the kit is for
-    research; but whoever looks at the risk must know it. A failed one never gets into a bundle.
+    research; but whoever looks at the risk must know it. `calibrate` never writes a failed one.
+
+    Raises:
+        DataError: as `read_verdict`.
+        RefusedError: the gate has failed it.
     """
     verdict = read_verdict(bundle, precision)
+    if verdict is Verdict.FAILS:
+        raise RefusedError(
+            f"{precision} of bundle {bundle.path} fails the clinical gate; run fp32, or calibrate it again"
+        )
     return precision if verdict in (None, Verdict.PASSES) else f"{precision} (gate: {verdict.value})"

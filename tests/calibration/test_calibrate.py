@@ -12,7 +12,7 @@ from edge.contract.preprocess import tensor_hash
 from edge.contract.qualification import Verdict, read_verdict, shown_precision
 from edge.engines.golden import TOLERANCE, check_golden
 from edge.engines.onnx import onnx_engine, reference_engine
-from edge.errors import DataError, InternalError, UsageError
+from edge.errors import DataError, InternalError, RefusedError, UsageError
 from edge.study.parts import held_out, used_in_making
 from edge.study.read import read_study
 from edge.study.tensors import case_tensor
@@ -154,6 +154,14 @@ def test_a_graph_without_a_verdict_does_not_run(bundle):
     unjudged = amend_bundle(bundle, {"model.int8.onnx": NewFile(bundle.model("fp32"), "model.onnx")})
     with pytest.raises(DataError, match="calibrate it again"):
         shown_precision(unjudged, "int8")
+
+
+def test_a_graph_that_failed_the_gate_does_not_run(bundle):
+    report = NewFile(b'{"gate": {"verdict": "fails"}}', "model.int8.onnx")
+    graph = NewFile(bundle.model("fp32"), "model.onnx")
+    failed = amend_bundle(bundle, {"model.int8.onnx": graph, "reports/agreement.int8.json": report})
+    with pytest.raises(RefusedError, match="fails the clinical gate"):
+        shown_precision(failed, "int8")
 
 
 def test_ranking_covers_each_int8_layer_lowest_first(bundle, study, capsys):
