@@ -108,6 +108,7 @@ def test_what_is_no_run_is_refused(tmp_path, run):
     for path in run.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "state.safetensors").write_bytes(b"")
+    (tmp_path / "run.json").unlink()
     with pytest.raises(NoInputError, match="--resume"):
         cli.run(["export", str(tmp_path), "--out", str(tmp_path / "bundle")])
     assert not (tmp_path / "bundle").exists()
