@@ -146,7 +146,11 @@ class Screen:
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
-                said = msgspec.json.decode(line, type=Said)
+                try:
+                    said = msgspec.json.decode(line, type=Said)
+                except msgspec.DecodeError:
+                    logger.warning("the screen's driver says: %s", line.decode(errors="replace").strip())
+                    continue
                 if said.kind == "taken":
                     self._taken.set()
                 elif said.kind == "shown":

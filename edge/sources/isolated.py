@@ -208,7 +208,10 @@ class IsolatedSource:
             len(shape) == (2 if depth == 1 else 3) and (depth == 1 or shape[2] == depth)
             for shape, depth in zip(picture.shapes, channels, strict=False)
         )
-        if not fits or not _plausible(picture.shapes) or not 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES:
+        # A risk on a frame from the future would stay fresh.
+        timely = self._request.pace != Pace.LIVE.value or picture.captured_ns <= time.monotonic_ns()
+        sized = _plausible(picture.shapes) and 0 < sum(map(prod, picture.shapes)) <= SLOT_BYTES
+        if not fits or not sized or not timely:
             raise CrashError(f"the decoder of '{self._name}' says what makes no sense")
         planes = self._process.lend(picture)
         if planes is None:

@@ -146,10 +146,11 @@ def test_decoder_does_not_outlive_the_cart(clip):
         {"shapes": ((96, 128), (1, 1), (1, 1))},
         {"shapes": ((96, 0), (48, 64), (48, 64))},
         {"format": PixelFormat.NV12},
+        {"captured_ns": 1 << 61},
     ],
 )
 def test_picture_that_cannot_be_is_not_looked_at(clip, lie):
-    source = opened(clip)
+    source = opened(clip, pace=Pace.LIVE)
     honest = {
         "slot": 0,
         "format": PixelFormat.I420,
