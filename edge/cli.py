@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, cast
+from typing import Any, NoReturn, Protocol, cast
 
 from edge.errors import SonocartError, TransferError, UnavailableError, UsageError
 from edge.service.stderr import sound_stderr
@@ -82,10 +82,16 @@ class VerbModule(Protocol):
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with sysexits' code and a pointer to the help."""
+    """argparse with sysexits' code and a pointer to the help, and from a verb's verb to the examples."""
+
+    def __init__(self, **given: Any):
+        super().__init__(**given)
+        verb, _, _ = self.prog.rpartition(" ")
+        if " " in verb:
+            self.epilog = f"Examples: {verb} --help"
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. Run: {self.prog} --help")
+        raise UsageError(f"{message}{'' if message.endswith('?') else '.'} Run: {self.prog} --help")
 
 
 def _table() -> str:

@@ -293,7 +293,7 @@ def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorde
     print(
         f"{counts['captured']} frames captured, {presented} presented, {counts['dropped']} dropped, "
         f"{counts['lost']} lost by the source, "
-        f"{counts['risks']} risks"
+        f"{counts['risks']} risks computed"
         + (f"; frame p50 {frame.p50_ms:.1f} p99 {frame.p99_ms:.1f} ms" if frame else "")
         + (f", network p50 {infer.p50_ms:.1f} p99 {infer.p99_ms:.1f} ms" if infer else "")
     )

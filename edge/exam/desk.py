@@ -217,7 +217,7 @@ class Desk:
             elif name == "grade" and value is not None and value not in GRADES:
                 raise UsageError(f"'{value}' is no grade; expected one of: {', '.join(GRADES)}")
             elif name == "prevalence" and value is not None and not 0.0 < value < 1.0:
-                raise UsageError(f"prevalence is {value}, expected between 0 and 1")
+                raise UsageError(f"prevalence is {value * 100:g} %, expected between 0 and 100 %")
             elif name == "place" and value is not None:
                 value = _within(value, bounds)
             elif name == "recording" and value and self.keeping.refused is not None:

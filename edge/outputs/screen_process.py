@@ -43,6 +43,10 @@ _MODES = {
 }
 
 
+_UNSEEN = (b"offscreen", b"dummy")
+"""SDL's drivers that show nothing."""
+
+
 class _Inbox:
     """Reads what the program says, keeps the newest, and wakes the window."""
 
@@ -74,7 +78,7 @@ class Window:
         """Open it over the whole screen.
 
         Raises:
-            OSError: there is no display; the message is SDL's.
+            OSError: there is no display; what SDL says, if it says something.
         """
         # The loop's program handles signals; the console's own cursor and blanking have no place here.
         sdl2.SDL_SetHint(b"SDL_NO_SIGNAL_HANDLERS", b"1")
@@ -82,6 +86,9 @@ class Window:
         sdl2.SDL_SetHint(b"SDL_TOUCH_MOUSE_EVENTS", b"0")
         sdl2.SDL_SetHint(b"SDL_RENDER_SCALE_QUALITY", b"linear")
         _check(sdl2.SDL_Init(sdl2.SDL_INIT_VIDEO) == 0)
+        # Without a display SDL falls back to drawing into memory, and nobody would hear that the screen is dark.
+        if sdl2.SDL_GetCurrentVideoDriver() in _UNSEEN:
+            raise OSError("found no display; expected Wayland, X11 or KMS. Set WAYLAND_DISPLAY or DISPLAY")
         mode = sdl2.SDL_DisplayMode()
         _check(sdl2.SDL_GetDesktopDisplayMode(0, ctypes.byref(mode)) == 0)
         flags = sdl2.SDL_WINDOW_FULLSCREEN_DESKTOP

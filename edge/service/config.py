@@ -72,7 +72,8 @@ def examine(path: Path) -> tuple[dict[str, object], list[Fault]]:
     try:
         text = path.read_bytes().decode()
     except OSError as error:
-        raise NoInputError(f"cannot read the configuration '{path}': {error.strerror}") from error
+        make = f". Run: sonocart config example > {path}" if isinstance(error, FileNotFoundError) else ""
+        raise NoInputError(f"cannot read the configuration '{path}': {error.strerror}{make}") from error
     except UnicodeDecodeError as error:
         return {}, [Fault(1, f"not UTF-8: {error.reason} at byte {error.start}")]
     try:

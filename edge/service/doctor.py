@@ -54,7 +54,8 @@ def examine_all(config: Path, checks: tuple[Check, ...] = CHECKS) -> Iterator[Fi
         values, faults = examine(config)
     except SonocartError as error:
         values, faults = {}, []
-        yield Finding("configuration", False, str(error), f"sonocart config example > {config}, and edit it")
+        found = str(error).partition(". Run: ")[0]
+        yield Finding("configuration", False, found, f"sonocart config example > {config}, and edit it")
     for fault in faults:
         yield Finding("configuration", False, f"{config}:{fault.line}: {fault.text}", f"edit {config}")
     if values and not faults:

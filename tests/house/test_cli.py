@@ -78,3 +78,12 @@ def test_output_that_cannot_be_written_is_one_line():
         result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert result.returncode == 74
     assert result.stderr.count("\n") == 1
+
+
+def test_verb_of_a_verb_points_to_the_examples():
+    assert sonocart("study", "figures", "--help").stdout.endswith("Examples: sonocart study --help\n")
+
+
+def test_question_in_an_error_has_no_full_stop_behind_it():
+    err = sonocart("run", "bundle", "--precision", "int9").stderr
+    assert "did you mean 'int8'? Run: sonocart run --help" in err

@@ -190,3 +190,13 @@ def test_hiding_the_risk_lets_go_of_a_held_picture(screen):
             screen.present(blank(ENCODINGS[0], 90), reading(blank(ENCODINGS[0], 90))) or screen.shown > before
         )
     )
+
+
+def test_machine_without_any_display_is_named(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")  # what SDL falls back to
+    screen = Screen(Desk(spec(), Choices(None, POINT)), lambda: None)
+    until(lambda: screen.problem is not None)
+    screen.close()
+    assert screen.problem.startswith("the screen is off: found no display; expected Wayland, X11 or KMS")
