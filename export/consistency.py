@@ -33,10 +33,13 @@ class Reported:
             ValueError: not a proportion.
         """
         digits = text.strip().removesuffix("%")
-        value = float(digits)
+        try:
+            value = float(digits)
+        except ValueError:
+            raise ValueError(f"'{text}' for {name}") from None
         scale = 100.0 if text.strip().endswith("%") or value > 1 else 1.0
         if not 0 <= value <= scale:
-            raise ValueError(text)
+            raise ValueError(f"'{text}' for {name}")
         return cls(name, value / scale, 0.5 * 10.0 ** -len(digits.partition(".")[2]) / scale)
 
     def fits(self, value: NDArray[np.float64]) -> NDArray[np.bool_]:

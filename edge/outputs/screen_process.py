@@ -86,7 +86,7 @@ class Window:
         sdl2.SDL_SetHint(b"SDL_TOUCH_MOUSE_EVENTS", b"0")
         sdl2.SDL_SetHint(b"SDL_RENDER_SCALE_QUALITY", b"linear")
         _check(sdl2.SDL_Init(sdl2.SDL_INIT_VIDEO) == 0)
-        # Without a display SDL falls back to drawing into memory, and nobody would hear that the screen is dark.
+        # Without a display SDL draws into memory, and nobody would hear that the screen is dark.
         if sdl2.SDL_GetCurrentVideoDriver() in _UNSEEN:
             raise OSError("found no display; expected Wayland, X11 or KMS. Set WAYLAND_DISPLAY or DISPLAY")
         mode = sdl2.SDL_DisplayMode()

@@ -64,6 +64,10 @@ def start_dicom(
     """
     chosen = settings.dicom
     if chosen.queue is None:
+        if chosen.pacs is not None:
+            raise UsageError(
+                f"--pacs {chosen.pacs} has nothing to send without a queue. Give --dicom FOLDER too"
+            )
         return []
     if find_spec("pynetdicom") is None or find_spec("highdicom") is None:
         raise UnavailableError("--dicom needs pydicom's family. Run: pip install 'sonocart[dicom]'")

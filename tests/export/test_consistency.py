@@ -33,6 +33,11 @@ def test_figures_of_a_real_matrix_are_never_refused(tp, fp, tn, fn, places):
     assert objections(reported(texts), None, tp + fp + tn + fn, [], None) == []
 
 
+def test_a_figure_that_is_no_number_is_named():
+    with pytest.raises(UsageError, match="found 'junk' for accuracy, expected proportions such as"):
+        cli.run(["study", "figures", "--accuracy", "junk"])
+
+
 def test_the_papers_figures_contradict_each_other_in_every_known_way():
     found = objections(reported(PAPER), Reported.parse("auc", "0.863"), 98, [698, 197, 98], 984)
     text = "\n".join(found)

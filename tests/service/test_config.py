@@ -63,7 +63,7 @@ def test_a_file_that_is_not_text_is_one_fault(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(NoInputError, match="No such file.* Run: sonocart config example > "):
+    with pytest.raises(NoInputError, match=r"No such file.* Run: sonocart config example > "):
         read_settings(tmp_path / "none.toml", {})
 
 

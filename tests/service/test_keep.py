@@ -1,12 +1,15 @@
-"""Raw recordings leave an entry in the audit log."""
+"""Raw recordings leave an entry in the audit log, and an archive without a queue is refused."""
 
 import json
+from contextlib import ExitStack
 
 import msgspec
+import pytest
 
+from edge.errors import UsageError
 from edge.exam.desk import Choices, Desk
-from edge.service.keep import recordings_of, start_recorders
-from edge.settings import ModelSettings, RecordingSettings, Settings
+from edge.service.keep import recordings_of, start_dicom, start_recorders
+from edge.settings import DicomSettings, ModelSettings, RecordingSettings, Settings
 from edge.timing import Timing
 from tests.fakes import spec
 from tests.outputs.readings import IDENTITY, POINT
@@ -21,6 +24,13 @@ def start(tmp_path, raw):
     for recorder in start_recorders(settings, recordings_of(settings), IDENTITY, 25.0, Timing(), desk):
         recorder.close()
     return desk
+
+
+def test_archive_without_a_queue_is_refused():
+    settings = Settings(dicom=DicomSettings(pacs="ARCHIVE@10.0.0.5:104"))
+    desk = Desk(spec(), Choices(None, POINT))
+    with ExitStack() as stack, pytest.raises(UsageError, match="Give --dicom FOLDER too"):
+        start_dicom(settings, lambda: settings, None, "fp32", desk, None, stack)
 
 
 def test_raw_recordings_are_put_on_record(tmp_path):
