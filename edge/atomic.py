@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -82,3 +83,21 @@ def new_file(path: Path) -> Iterator[Path]:
         raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put `data`, once it is on the disk, in the place of `path`: a power cut leaves the old or the new.
+
+    Raises:
+        OSError: it cannot be written; the old file is still there.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

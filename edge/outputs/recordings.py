@@ -21,6 +21,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.atomic import replace_file
 from edge.errors import BusyError, CannotCreateError, NoInputError, RefusedError, TransferError
 from edge.outputs.encoder import boxes
 
@@ -182,7 +183,7 @@ class Recordings:
         """
         path = self.folder / clip / _ABOUT
         try:
-            _replace(path, msgspec.json.encode(about))
+            replace_file(path, msgspec.json.encode(about))
         except OSError as error:
             raise CannotCreateError(f"cannot write '{path}': {error.strerror}") from error
 
@@ -215,7 +216,7 @@ class Recordings:
         """A recording's folder; where the disk is full, the oldest goes for it."""
         try:
             path.mkdir(mode=0o750, exist_ok=True)
-            _replace(path / _ABOUT, msgspec.json.encode(about))
+            replace_file(path / _ABOUT, msgspec.json.encode(about))
         except OSError as error:
             if error.errno not in FULL or not self.free_oldest():
                 raise
@@ -292,16 +293,3 @@ def _cut(video: Path) -> None:
         end = max((end for kind, end in boxes(data) if kind == b"mdat"), default=0)
     if end < size:
         os.truncate(video, end)
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

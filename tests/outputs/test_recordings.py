@@ -104,14 +104,14 @@ def test_number_of_a_deleted_recording_never_stands_for_another(tmp_path):
 def test_full_disk_lets_the_oldest_go_for_a_new_recording(tmp_path, monkeypatch):
     shelf = Recordings(tmp_path, 1 << 30)
     ids = [add(shelf) for _ in range(2)]
-    real = module._replace
+    real = module.replace_file
 
     def full(path, data):
         if (tmp_path / ids[0]).exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         real(path, data)
 
-    monkeypatch.setattr(module, "_replace", full)
+    monkeypatch.setattr(module, "replace_file", full)
     assert shelf.begin(ABOUT) == "000003"
     assert [clip.id for clip in shelf.clips()] == ["000003", ids[1]]
 
@@ -123,7 +123,7 @@ def test_failing_disk_deletes_nothing_and_leaves_no_folder(tmp_path, monkeypatch
     def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(module, "_replace", fail)
+    monkeypatch.setattr(module, "replace_file", fail)
     with pytest.raises(CannotCreateError, match="Input/output"):
         shelf.begin(ABOUT)
     assert [path.name for path in tmp_path.iterdir()] == [clip]
@@ -136,7 +136,7 @@ def test_full_disk_without_anything_to_let_go_is_an_error(tmp_path, monkeypatch)
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_replace", full)
+    monkeypatch.setattr(module, "replace_file", full)
     with pytest.raises(CannotCreateError, match="No space"):
         shelf.begin(ABOUT)
     assert len(shelf.clips()) == 1

@@ -10,7 +10,6 @@ the two sends it once more under the same UID, which a PACS recognises.
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ import msgspec
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from edge.atomic import replace_file
 from edge.errors import BusyError, CannotCreateError, DataError, NoInputError
 from edge.outputs.dicom.pacs import Connection, Delivery, Outcome
 
@@ -99,7 +99,7 @@ class Outbox:
         try:
             self._folder("waiting").mkdir(parents=True, exist_ok=True)
             for path, uid in zip(files, uids, strict=True):
-                _write(self._folder("waiting") / f"{uid}.dcm", path.read_bytes())
+                replace_file(self._folder("waiting") / f"{uid}.dcm", path.read_bytes())
         except OSError as error:
             raise CannotCreateError(
                 f"cannot queue in '{self.folder}': {error.strerror}. Make room or choose another --queue, "
@@ -152,7 +152,7 @@ class Outbox:
         delay = min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(tries - 1, 30))
         last = delivery.outcome is Outcome.REFUSED or tries >= MOST_TRIES
         state = State(tries=tries, not_before=0.0 if last else now + delay, why=delivery.why)
-        _write(item.path.with_suffix(".json"), msgspec.json.encode(state))
+        replace_file(item.path.with_suffix(".json"), msgspec.json.encode(state))
         if last:
             self._move(item, "refused")
         return last
@@ -218,16 +218,3 @@ def _instance(path: Path) -> str:
     if not re.fullmatch(r"[0-9.]{1,64}", uid):
         raise DataError(f"'{path}' has no valid SOP Instance UID")
     return uid
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

@@ -168,7 +168,7 @@ def test_a_disk_that_fills_leaves_no_half_object(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edge.outputs.dicom.outbox.os.fsync", full)
+    monkeypatch.setattr("edge.atomic.os.fsync", full)
     with pytest.raises(CannotCreateError, match="No space left"):
         outbox.put(files[1:])
     assert [path.name for path in (outbox.folder / "waiting").iterdir()] == [f"{outbox.waiting()[0].uid}.dcm"]
