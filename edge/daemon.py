@@ -188,6 +188,9 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         notifier.ready("waiting for a picture")
         presented = run_loop(parts)
         notifier.stopping()
+    if presented and not examination.risks:
+        reason = examination.lacking() or "what it said is in --log"
+        logger.warning("none of %d pictures got a risk: %s", presented, reason)
     _report(as_json, presented, parts, recorders)
     if not presented and log_path is not None and log_path.stat().st_size == 0:
         log_path.unlink()  # nothing came, so nothing is left

@@ -116,6 +116,12 @@ def test_missing_source(bundle, tmp_path):
         attempt(bundle, tmp_path / "none.mp4")
 
 
+def test_a_clip_too_short_for_its_field_says_so(bundle, tmp_path, capfd):
+    short = write_clip(tmp_path / "short.mp4", [tissue(i) for i in range(2)])
+    assert attempt(bundle, short) == 0
+    assert "none of 2 pictures got a risk: looking for the ultrasound field" in capfd.readouterr().err
+
+
 def test_truncated_source_is_shown_recorded_and_reported(bundle, clip, tmp_path, capsys):
     short = tmp_path / "short.mp4"
     short.write_bytes(clip.read_bytes()[: int(clip.stat().st_size * 0.7)])

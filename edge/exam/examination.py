@@ -165,7 +165,7 @@ class Examination:
         if closed in NOT_ULTRASOUND:
             return closed.value
         gate = closed and closed.value
-        return self.signal.reason(now_ns) or gate or self.lesion.reason or self._no_region()
+        return self.signal.reason(now_ns) or gate or self.lesion.reason or self.lacking()
 
     def findings(self, estimate: RiskEstimate | NoEstimate, threshold: float) -> Findings:
         """What is known of the lesion beside `estimate`, which is low below `threshold`."""
@@ -197,7 +197,8 @@ class Examination:
     def _unlike(self) -> str | None:
         return UNLIKE if 2 * sum(self._strange) > len(self._strange) else None
 
-    def _no_region(self) -> str | None:
+    def lacking(self) -> str | None:
+        """Why there is no region to analyse, or None."""
         if self.region is not None:
             return None
         if self._chosen is not None:
