@@ -192,7 +192,7 @@ def test_frozen_pictures_add_nothing_and_withhold_the_risk():
 
 def test_stall_is_noted_without_a_picture():
     lumas = [tissue(i) for i in range(6)]
-    source = Pictures(lumas, pace=Pace.LIVE, gaps={5: 0.9})
+    source = Pictures(lumas, pace=Pace.LIVE, gaps={5: 2.5})  # long beside what a busy machine loses
     seen, _ = play(source, pace=Pace.LIVE)
     assert State.STALLED in [note.state for note in seen.notes]
     stalled = [note for note in seen.notes if note.state is State.STALLED]
