@@ -158,9 +158,8 @@ class _ShelfSegment:
         folder = self._recordings.folder / self.id
         lines = b"".join(_encoded(line, self.frames + i, first) for i, line in enumerate(piece.lines))
         try:
-            self._files.append(
-                folder / "estimates.jsonl", lines
-            )  # first: no picture is kept without its line
+            # The lines first: no picture is kept without its own.
+            self._files.append(folder / "estimates.jsonl", lines)
             for part, fragment in piece.fragments.items():
                 self._files.append(folder / f"{part}.mp4", shifted(fragment, first), headers[part])
         except OSError as error:
