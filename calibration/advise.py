@@ -1,37 +1,29 @@
-"""Make, judge and measure every precision that this machine can run, and name the fastest that passes.
-
-Missing precisions are calibrated with the study; where there is a GPU with TensorRT, engines are built too.
-Then all of them run interleaved, one query after the other. FP32 is the reference and always passes. A
-precision on which the study has too few malignant cases to tell is measured, but never advised.
-
-Examples:
-  sonocart advise runs/bundle --frames studies/phantom
-  sonocart advise runs/bundle --frames studies/phantom --queries 5000 --json
-"""
+"""Make, judge and measure every precision that this machine can run, and name the fastest that passes."""
 
 from __future__ import annotations
 
 import argparse
 import threading
-from pathlib import Path
 
 import msgspec
 
 from calibration.build import build
 from calibration.latency import measure
-from calibration.lower import MIN_SQNR_DB, Request, lower
+from calibration.lower import lower
 from calibration.plan import Settings
-from calibration.ranges import METHODS
 from calibration.report import CalibrationReport, describe_losses, read_report
+from calibration.request import METHODS, MIN_SQNR_DB, Request
 from calibration.track import Track, progress_bars
-from edge.bench.measure import Rule
+from edge.bench.rule import Rule
 from edge.contract.bundle import Bundle, model_file, open_bundle
 from edge.contract.qualification import Verdict
+from edge.contract.signature_loss import telling_of_signature
 from edge.contract.spec import PRECISIONS
 from edge.engines.cuda import load_driver
 from edge.engines.tensorrt_key import machine_key, plan_file
 from edge.errors import InternalError, UnavailableError, UsageError
 from edge.study.cases import Study
+from edge.study.parts import used_in_making
 from edge.study.read import read_study
 
 _BUILD = Settings(workspace=1 << 30, optimization_level=3, dla=None)
@@ -47,7 +39,7 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         verdict: of the gate, in words.
         engine: that ran it; null where it was refused.
         p50_ms: median latency of one inference.
-        p99_ms: 99th percentile.
+        p99_ms: 99th percentile; null of fewer than 100 queries.
         bytes: of the ONNX file.
         joules: energy of one inference by rail or package; empty where the machine has no sensor.
     """
@@ -62,26 +54,15 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     joules: dict[str, float]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="made by sonocart export")
-    parser.add_argument(
-        "--frames", type=Path, required=True, metavar="STUDY", help="the study that the model was made with"
-    )
-    parser.add_argument(
-        "--queries", type=int, default=1000, metavar="N", help="of each precision (default 1000)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the table as JSON")
-
-
 def main(args: argparse.Namespace) -> int:
     """Run the verb."""
     if args.queries < 1:
         raise UsageError(f"--queries is {args.queries}, expected 1 or more")
     bundle = open_bundle(args.bundle)
     study = read_study(args.frames)
+    used_in_making(bundle, study)  # refuses another study, also where nothing is to be calibrated
     rule = Rule(min_queries=args.queries, min_seconds=args.queries * _SECONDS_PER_QUERY)
-    with progress_bars() as track:
+    with telling_of_signature(args.bundle), progress_bars() as track:
         rows = advise(bundle, study, rule, track)
     best = fastest(rows)
     if args.json:
@@ -129,7 +110,7 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
                 verdict="reference" if report is None else _verdict(report),
                 engine=result.subject[f"engine {precision}"],
                 p50_ms=wall["p50"],
-                p99_ms=wall["p99"],
+                p99_ms=wall.get("p99"),
                 bytes=bundle.manifest.files[model_file(precision)].bytes,
                 joules=energy,
             )

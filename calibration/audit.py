@@ -90,8 +90,7 @@ def _quantised_weights(graph: Graph) -> Iterator[str]:
             activation, weight = (_dequantized(graph, name) for name in node.input[:2])
             if weight and not activation:
                 yield f"{node.name} has an INT8 weight but an input that is not quantised"
-            # A pair on the input of a float layer is how its neighbour's shortcut looks; that one is allowed.
-            if activation and not weight and len(graph.consumers[node.input[0]]) == 1:
+            if activation and not weight:
                 yield f"{node.name} has a quantised input but a weight that is not INT8"
 
 

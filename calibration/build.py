@@ -1,14 +1,4 @@
-"""Compile a bundle's graph with TensorRT for the GPU of this machine, and prove the result.
-
-A plan fits one GPU, one TensorRT and one driver: build on the cart or on its twin. The golden frames run
-through the new engine before it enters the bundle, and what really runs in which precision is printed. Ctrl-C
-gives up at the next step and leaves the bundle as it was.
-
-Examples:
-  sonocart build runs/bundle --precision int8
-  sonocart build runs/bundle --precision int8+fp16 --optimization-level 5 --timing-cache orin.cache
-  sonocart build runs/bundle --precision fp16 --dla 0 --json
-"""
+"""Compile a bundle's graph with TensorRT for the GPU of this machine, and prove the result."""
 
 from __future__ import annotations
 
@@ -28,7 +18,7 @@ from calibration.plan import Report, Settings, build_plan
 from calibration.report import read_report
 from edge.atomic import new_file
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, model_file, open_bundle
-from edge.contract.spec import PRECISIONS
+from edge.contract.signature_loss import telling_of_signature
 from edge.engines.cuda import load_driver
 from edge.engines.golden import check_golden
 from edge.engines.tensorrt import TensorrtEngine
@@ -36,29 +26,7 @@ from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_f
 from edge.engines.tensorrt_layers import count_precisions, read_layers, table
 from edge.errors import NoInputError, UsageError
 
-LEVELS = range(6)
 _MIB = 1 << 20
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="with a graph of the precision")
-    parser.add_argument("--precision", choices=PRECISIONS, default="int8", help="default: %(default)s")
-    parser.add_argument(
-        "--workspace", type=int, default=1024, metavar="MIB", help="device memory for trials (default 1024)"
-    )
-    parser.add_argument(
-        "--optimization-level",
-        type=int,
-        choices=LEVELS,
-        default=3,
-        help="higher tries more kernels and takes longer (default 3)",
-    )
-    parser.add_argument("--dla", type=int, metavar="N", help="use this deep learning accelerator core")
-    parser.add_argument(
-        "--timing-cache", type=Path, metavar="FILE", help="read and update: the next build is much quicker"
-    )
-    parser.add_argument("--json", action="store_true", help="print the engine's sidecar as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -68,7 +36,7 @@ def main(args: argparse.Namespace) -> int:
     settings = Settings(args.workspace * _MIB, args.optimization_level, args.dla)
     bundle = open_bundle(args.bundle)
     cache = _read_cache(args.timing_cache)
-    with _progress() as report, _cancel_on_interrupt() as cancelled:
+    with telling_of_signature(args.bundle), _progress() as report, _cancel_on_interrupt() as cancelled:
         sidecar, cache = build(bundle, args.precision, settings, cache, report, cancelled)
     if args.timing_cache is not None:
         with new_file(args.timing_cache) as partial:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.preprocess import tensor_hash
-from edge.contract.spec import Preprocessing
 from edge.errors import InternalError
 from edge.study.cases import Case
-from edge.study.tensors import case_tensor
 
 MAX_FRAMES = 512
 """More do not move a range: the histograms of 512 frames hold 10^8 values and more per tensor."""
@@ -39,17 +37,6 @@ def thin(cases: Sequence[Case], limit: int) -> tuple[Case, ...]:
     if len(cases) <= limit:
         return tuple(cases)
     return tuple(cases[round(i * (len(cases) - 1) / (limit - 1))] for i in range(limit))
-
-
-def load_tensors(
-    cases: Sequence[Case], preprocessing: Preprocessing, step: Callable[[], None]
-) -> NDArray[np.uint8]:
-    """`case_tensor` of each case: uint8 (N, 1, height, width). `step` is called after each one."""
-    tensors = np.empty((len(cases), 1, preprocessing.height, preprocessing.width), np.uint8)
-    for index, case in enumerate(cases):
-        tensors[index] = case_tensor(case, preprocessing)[0]
-        step()
-    return tensors
 
 
 def calibration_set(tensors: NDArray[np.uint8], count: int) -> CalibrationSet:

@@ -1,10 +1,11 @@
-"""From FP32 to the INT8 graphs: the ranges, the method and the layers that lose least."""
+"""From FP32 to the INT8 graphs: the ranges, the method that loses least, and the layers that lose most."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -12,15 +13,15 @@ from numpy.typing import NDArray
 from calibration.audit import require_clean
 from calibration.frames import CalibrationSet
 from calibration.graph import Graph, finish
-from calibration.half import halve
-from calibration.layers import Layers, choose_layers, cpu_tensors, engine_tensors, with_stem
+from calibration.half import halve_rest, store_half
+from calibration.layers import Layers, choose_layers, layer_inputs, layer_outputs, multiplications
 from calibration.quantize import for_cpu, for_engine
 from calibration.ranges import Histogram, amax, clipped, collect
-from calibration.refine import FACTORS, refine
+from calibration.request import Keep
 from calibration.sensitivity import Trial, rank_layers
 from calibration.track import Track
 from edge.contract.spec import ModelSpec
-from edge.errors import DataError, InternalError
+from edge.errors import DataError, InternalError, UsageError
 
 TRIAL_FRAMES = 64
 """Calibration frames that the methods are compared on; they differ by decibels, not by tenths."""
@@ -28,12 +29,11 @@ TRIAL_FRAMES = 64
 RANKING_FRAMES = 16
 """Calibration frames that single layers and single ranges are compared on."""
 
-
-KEPT_SHARE = 0.75
-"""Of the layers, at most; with more of them in FP32 there is little left that INT8 would speed up."""
-
 COLLAPSED_DB = 20.0
 """On calibration frames. A tenth of the output is noise: no layer kept in FP32 brings such a network back."""
+
+AUTO_SHARE = 0.5
+"""Of the multiplications that INT8 could run, so many do after `--keep auto`: else it is hardly INT8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,33 @@ class Choice:
     """What is left to choose when a network is quantised.
 
     Attributes:
-        methods: of `ranges.METHODS`; the best of them is taken.
-        keep: names of layers that stay in higher precision in any case.
+        methods: of `request.METHODS`; the best of them is taken.
+        keep: what stays in FP32 beyond what `choose_layers` keeps.
         min_sqnr_db: signal to quantisation noise ratio that risk and heat map are to have on calibration
-            frames. Below it the most sensitive layers are kept too, at most three quarters of them; CPU
-            kernels have their ranges refined by the output instead. 0 does neither.
+            frames. Below it the most sensitive layers are offered, or kept where `keep` is "auto".
         rank_layers: measure each layer alone in any case.
         half: what is not INT8 in the trunk is FP16 instead of FP32.
     """
 
     methods: tuple[str, ...]
-    keep: tuple[str, ...]
+    keep: Keep
     min_sqnr_db: float
     rank_layers: bool
     half: bool
+
+
+class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What keeping some of the most sensitive layers would give and cost.
+
+    Attributes:
+        layers: that would stay in FP32.
+        sqnr_db: of the output on calibration frames, the lower one of both arrangements.
+        bytes: of the ONNX file.
+    """
+
+    layers: tuple[str, ...]
+    sqnr_db: float
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +76,14 @@ class Int8:
 
     Attributes:
         engine: ONNX file for TensorRT; the one that is judged.
-        cpu: ONNX file for ONNX Runtime's CPU kernels. Their unsigned types lose less and a layer in FP32
-            costs them most, so no layer is kept for its sensitivity; its ranges are refined instead.
+        cpu: ONNX file for ONNX Runtime's CPU kernels.
         layers: which run in INT8.
         method: that gave the ranges.
         trials_db: by method, the lower SQNR of risk and heat map on calibration frames.
-        sqnr_db: the same of the final graph.
+        sqnr_db: the same of the final graphs, the lower one of both arrangements.
         ranking_db: the same with one layer in INT8, the most sensitive first; empty where not measured.
-        cpu_method: that gave the ranges of `cpu`, before they were refined.
+        offers: one layer more in each, where `min_sqnr_db` is missed, up to where it is reached.
+        cpu_method: that gave the ranges of `cpu`.
     """
 
     engine: bytes
@@ -80,6 +93,7 @@ class Int8:
     trials_db: Mapping[str, float]
     sqnr_db: float
     ranking_db: Mapping[str, float]
+    offers: tuple[Offer, ...]
     cpu_method: str
 
 
@@ -103,86 +117,103 @@ def quantise(
 
     Raises:
         DataError: the network has no layer that INT8 would speed up.
+        UsageError: `choice.keep` is a number that leaves none.
         InternalError: a frame was not consumed, no method gives usable ranges, or the graph breaks a rule of
             `audit`.
     """
     graph = Graph(model)
-    layers = choose_layers(graph, choice.keep)
+    layers = choose_layers(graph, choice.keep if isinstance(choice.keep, tuple) else ())
     if not layers.quantised:
         raise DataError(
-            f"no layer of this network can run in INT8 ({len(layers.kept)} stay in FP32: head, fewer than 4 "
-            "input channels, or kept by request); use --precision fp16"
+            f"no layer of this network can run in INT8 ({len(layers.kept)} stay in FP32: head, first layer, "
+            "shortcuts, or kept by request); use --precision fp16"
         )
-    cpu_layers = with_stem(graph, layers, choice.keep)
-    tensors = tuple(dict.fromkeys([*engine_tensors(graph, layers), *cpu_tensors(graph, cpu_layers)[0]]))
+    if isinstance(choice.keep, int) and choice.keep >= len(layers.quantised):
+        raise UsageError(
+            f"--keep {choice.keep} leaves nothing in INT8: {len(layers.quantised)} layers run in it. "
+            f"Give {len(layers.quantised) - 1} or less, or use --precision fp16"
+        )
+    cost = multiplications(graph)
+    least = AUTO_SHARE * sum(cost[name] for name in layers.quantised)
+    tensors = tuple(dict.fromkeys([*layer_inputs(graph, layers), *layer_outputs(graph, layers)]))
     histograms = collect(model, tensors, frames, threads, track("ranges", frames.count))
     tried = trial_frames(frames, TRIAL_FRAMES)
     step = track("methods", len(tried) * (1 + 2 * len(choice.methods)))
     trial = Trial(model, spec, tried, threads, step)
-    symmetric, unsigned = {}, {}
-    for method in choice.methods:
-        ranges = {name: amax(histogram, method) for name, histogram in histograms.items()}
-        both = _both(histograms, ranges)
-        symmetric[method] = (trial.score(for_engine(model, layers, ranges), step), ranges)
-        unsigned[method] = (trial.score(for_cpu(model, cpu_layers, both), step), ranges)
-    method, best_cpu = (max(tried, key=lambda name: tried[name][0]) for tried in (symmetric, unsigned))
-    sqnr_db, ranges = symmetric[method]
-    _refuse_collapse(symmetric[method], method, histograms, "TensorRT")
-    _refuse_collapse(unsigned[best_cpu], best_cpu, histograms, "CPU kernels")
+    limits = {
+        method: {name: amax(histogram, method) for name, histogram in histograms.items()}
+        for method in choice.methods
+    }
+    both = {
+        method: {name: clipped(histograms[name], limit) for name, limit in ranges.items()}
+        for method, ranges in limits.items()
+    }
+    symmetric = {m: trial.score(for_engine(model, layers, limits[m]), step) for m in choice.methods}
+    unsigned = {m: trial.score(for_cpu(model, layers, both[m]), step) for m in choice.methods}
+    method, best_cpu = (max(tried, key=lambda m: tried[m]) for tried in (symmetric, unsigned))
+    _refuse_collapse(symmetric[method], limits[method], method, histograms, "TensorRT")
+    _refuse_collapse(unsigned[best_cpu], limits[best_cpu], best_cpu, histograms, "CPU kernels")
 
-    few = trial_frames(frames, RANKING_FRAMES)
-    cpu_db, cpu_ranges = unsigned[best_cpu]
-    if cpu_db < choice.min_sqnr_db:
-        names, shared = cpu_tensors(graph, cpu_layers)
-        own = [name for name in names if name not in shared]
-        step = track("ranges for CPU kernels", len(few) * (2 + len(FACTORS) * len(own)))
-        score = Trial(model, spec, few, threads, step).score
-        cpu_ranges = refine(
-            cpu_ranges,
-            own,
-            {name: histogram.largest for name, histogram in histograms.items()},
-            lambda limits: score(for_cpu(model, cpu_layers, _both(histograms, limits)), step),
-        )
+    def engine_graph(layers: Layers) -> onnx.ModelProto:
+        made = for_engine(model, layers, limits[method])
+        if choice.half:
+            made = halve_rest(made)
+        store_half(made)
+        return made
 
+    def cpu_graph(layers: Layers) -> onnx.ModelProto:
+        made = for_cpu(model, layers, both[best_cpu])
+        store_half(made)
+        return made
+
+    def scored(layers: Layers) -> float:
+        step = track(f"{len(layers.quantised)} layers in INT8", 2 * len(tried))
+        return min(trial.score(make(layers), step) for make in (engine_graph, cpu_graph))
+
+    sqnr_db = scored(layers)
+    missed = sqnr_db < choice.min_sqnr_db
     ranking: dict[str, float] = {}
-    if choice.rank_layers or sqnr_db < choice.min_sqnr_db:
-        step = track("layers", len(few) * (1 + len(layers.quantised)))
-        ranking = rank_layers(Trial(model, spec, few, threads, step), model, layers, ranges, step)
-    kept = list(choice.keep)
-    for name in list(ranking)[: int(len(ranking) * KEPT_SHARE)]:
-        if sqnr_db >= choice.min_sqnr_db:
+    if choice.rank_layers or missed or choice.keep == "auto" or isinstance(choice.keep, int):
+        few = trial_frames(frames, RANKING_FRAMES)
+        step = track("each layer alone", len(few) * (1 + len(layers.quantised)))
+        ranking = rank_layers(Trial(model, spec, few, threads, step), model, layers, limits[method], step)
+    wanted = choice.keep if isinstance(choice.keep, int) else 0
+    offers = []
+    for count in range(1, len(ranking)):
+        if count > wanted and sqnr_db >= choice.min_sqnr_db:
             break
-        kept.append(name)
-        layers = choose_layers(graph, kept)
-        step = track(f"keeping {name}", len(tried))
-        sqnr_db = trial.score(for_engine(model, layers, ranges), step)
+        names = (*(choice.keep if isinstance(choice.keep, tuple) else ()), *list(ranking)[:count])
+        fewer = choose_layers(graph, names)
+        found = scored(fewer)
+        auto = choice.keep == "auto" and sum(cost[name] for name in fewer.quantised) >= least
+        if auto or count <= wanted:
+            layers, sqnr_db = fewer, found
+            continue
+        size = len(finish(engine_graph(fewer), model))
+        offers.append(Offer(layers=names, sqnr_db=found, bytes=size))
+        if found >= choice.min_sqnr_db:
+            break
 
-    quantised = for_engine(model, layers, ranges)
-    if choice.half:
-        quantised = halve(quantised)
+    quantised = engine_graph(layers)
     data = finish(quantised, model)
     require_clean(quantised)
     return Int8(
         engine=data,
-        cpu=finish(for_cpu(model, cpu_layers, _both(histograms, cpu_ranges)), model),
+        cpu=finish(cpu_graph(layers), model),
         layers=layers,
         method=method,
-        trials_db={name: score for name, (score, _) in symmetric.items()},
+        trials_db=symmetric,
         sqnr_db=sqnr_db,
         ranking_db=ranking,
+        offers=tuple(offers),
         cpu_method=best_cpu,
     )
 
 
-def _both(histograms: Mapping[str, Histogram], limits: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    return {name: clipped(histogram, limits[name]) for name, histogram in histograms.items()}
-
-
 def _refuse_collapse(
-    tried: tuple[float, Mapping[str, float]], method: str, histograms: Mapping[str, Histogram], where: str
+    score: float, limits: Mapping[str, float], method: str, histograms: Mapping[str, Histogram], where: str
 ) -> None:
     """Say at once, and why, that the best of the methods gives no network; nothing later would mend it."""
-    score, limits = tried
     if score >= COLLAPSED_DB:
         return
     shares = {name: limits[name] / h.largest for name, h in histograms.items() if h.largest > 0}

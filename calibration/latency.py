@@ -8,8 +8,8 @@ from functools import partial
 
 from calibration.track import Track
 from edge.bench.engine import measure_engines
-from edge.bench.measure import Rule
 from edge.bench.result import Result
+from edge.bench.rule import Rule
 from edge.contract.bundle import Bundle
 from edge.engines.choose import open_engine
 

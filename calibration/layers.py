@@ -1,23 +1,27 @@
-"""Which layers and tensors of a graph become INT8, and which stay as they are."""
+"""Which layers and tensors of a graph run in a lower precision, and which stay as they are, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import prod
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from calibration.graph import Graph
 from edge.errors import UsageError
 
 MIN_CHANNELS = 4
-"""TensorRT packs INT8 activations in groups of 4 or 32 channels: a layer that reads fewer gains nothing.
-That leaves the fixed feature images and a first layer on the grey picture alone."""
+"""TensorRT packs INT8 activations in groups of 4 or 32 channels: a layer that reads fewer gains nothing."""
 
 _MANY_FILTERS = 8  # a bank of fixed feature images has fewer, a stem has more
 _FUSED = ("Add", "Relu", "Clip", "MaxPool", "QuantizeLinear", "DequantizeLinear")
+
+HEAD = "head"
+FEW = "reads fewer than 4 channels"
+FIRST = "first layer"
+SHORTCUT = "shortcut"
+REQUESTED = "on request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +29,20 @@ class Layers:
     """The split of a graph's weighted layers, by node name.
 
     Attributes:
-        quantised: run in INT8.
-        kept: stay in the graph's own type: the head, layers with too few channels, and what was asked for.
+        quantised: run in the lower precision.
+        kept: stay in FP32, each with its reason.
     """
 
     quantised: tuple[str, ...]
-    kept: tuple[str, ...]
+    kept: Mapping[str, str]
 
 
 def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
     """Split the weighted layers of `graph`.
 
-    The head stays: it is cheap, and its rounding goes straight into the risk.
+    What stays is what carries rounding to the output without averaging it over a residual branch, and it is
+    cheap: the head, the first layer, and the shortcuts, on which the picture passes the branches. What each
+    of them would lose is in docs/measurements/precisions.md.
 
     Args:
         graph: FP32.
@@ -51,84 +57,57 @@ def choose_layers(graph: Graph, keep: Collection[str] = ()) -> Layers:
         names = ", ".join(node.name for node in weighted)
         raise UsageError(f"the graph has no layer '{unknown[0]}'; it has: {names}")
     body = body_layers(graph)
-    quantised = [
-        node.name
-        for node in weighted
-        if node.name in body and _channels(graph, node) >= MIN_CHANNELS and node.name not in keep
-    ]
-    return Layers(tuple(quantised), tuple(node.name for node in weighted if node.name not in set(quantised)))
+    learnt = {node.name for node in weighted if node.name in body and _learnt(graph, node)}
+    behind = _behind(graph, learnt)
+    projections = _projections(graph, body)
+    kept: dict[str, str] = {}
+    for node in weighted:
+        if node.name not in body:
+            kept[node.name] = HEAD
+        elif node.name not in learnt:
+            kept[node.name] = FEW
+        elif node.name not in behind:
+            kept[node.name] = FIRST
+        elif node.name in projections:
+            kept[node.name] = SHORTCUT
+        elif node.name in keep:
+            kept[node.name] = REQUESTED
+    return Layers(tuple(node.name for node in weighted if node.name not in kept), kept)
 
 
-def with_stem(graph: Graph, layers: Layers, keep: Collection[str]) -> Layers:
-    """`layers` with the learnt first layer on few channels in INT8 too, unless `keep` names it.
-
-    For CPU kernels, which pack no channels: in FP32 it would cost them more than all the rest.
-    """
-    body = body_layers(graph)
-    stem = tuple(
-        node.name
-        for node in graph.nodes
-        if node.name in body
-        and node.name not in keep
-        and _channels(graph, node) < MIN_CHANNELS
-        and _learnt(graph, node)
-    )
-    return Layers(stem + layers.quantised, tuple(name for name in layers.kept if name not in stem))
-
-
-def engine_tensors(graph: Graph, layers: Layers) -> tuple[str, ...]:
-    """Tensors that carry Q/DQ for TensorRT: each layer's input, and one input of each residual addition.
-
-    TensorRT fuses convolution, addition and activation into one INT8 kernel when the shortcut alone is
-    quantised (NVIDIA, "Working with Quantized Types", Q/DQ placement).
-    """
-    chosen = dict.fromkeys(node.input[0] for node in graph.nodes if node.name in set(layers.quantised))
-    depth = _depth(graph)
-    for node in _residual_additions(graph, layers):
-        left, right = node.input
-        if left not in chosen and right not in chosen:
-            chosen[min(left, right, key=lambda name: depth[name])] = None
-    return tuple(chosen)
+def multiplications(graph: Graph) -> dict[str, int]:
+    """Of each weighted layer, in one picture: weights times the places that they are applied at."""
+    inferred = onnx.shape_inference.infer_shapes(graph.model, strict_mode=True).graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.output)
+    }
+    found = {}
+    for node in graph.nodes:
+        weight = graph.weight(node)
+        if weight is not None:
+            places = shapes[node.output[0]][2:] if node.op_type == "Conv" else shapes[node.output[0]][1:-1]
+            found[node.name] = weight.size * prod(places)
+    return found
 
 
-def cpu_tensors(graph: Graph, layers: Layers) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Tensors that carry Q/DQ for CPU kernels, which need each input and output of a layer quantised.
-
-    Returns:
-        The tensors, and those among them that share another's scale (a maximum of quantised values is one
-        of them, so a pool needs no requantisation).
-    """
+def layer_inputs(graph: Graph, layers: Layers) -> tuple[str, ...]:
+    """Tensors that the quantised layers read. Whoever else reads one of them reads it as it was."""
     names = set(layers.quantised)
-    additions = {node.name for node in _residual_additions(graph, layers)}
-    chosen: dict[str, None] = {}
-    shared: dict[str, str] = {}
-    for node in graph.nodes:
-        if node.name in names:
-            chosen[node.input[0]] = None
-            chosen[graph.activation(node.output[0])] = None
-        elif node.name in additions:
-            chosen.update(dict.fromkeys([*node.input, graph.activation(node.output[0])]))
-        elif node.op_type == "MaxPool" and node.input[0] in chosen:
-            chosen[node.output[0]] = None
-            shared[node.output[0]] = node.input[0]
-    return tuple(name for name in chosen if name not in graph.outputs), shared
+    return tuple(dict.fromkeys(node.input[0] for node in graph.nodes if node.name in names))
 
 
-def input_ranges(graph: Graph) -> dict[str, tuple[float, float]]:
-    """The values that black and white become, of each tensor that is the picture scaled and shifted."""
-    arithmetic = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}
-    ends = {name: np.array([0.0, 255.0]) for name in graph.inputs}
-    for node in graph.nodes:
-        source = ends.get(node.input[0])
-        if source is None:
-            continue
-        if node.op_type == "Cast":
-            ends[node.output[0]] = source
-        elif node.op_type in arithmetic and node.input[1] in graph.initializers:
-            constant = numpy_helper.to_array(graph.initializers[node.input[1]])
-            if constant.size == 1:
-                ends[node.output[0]] = arithmetic[node.op_type](source, constant.item())
-    return {name: (float(values.min()), float(values.max())) for name, values in ends.items()}
+def layer_outputs(graph: Graph, layers: Layers) -> tuple[str, ...]:
+    """Tensors that the quantised layers give, after the activation that is computed with them."""
+    names = set(layers.quantised)
+    found = (graph.activation(node.output[0]) for node in graph.nodes if node.name in names)
+    return tuple(name for name in found if name not in graph.outputs)
+
+
+def branch_nodes(graph: Graph, layers: Layers) -> set[str]:
+    """Names of the quantised layers and of the activations that are computed with them."""
+    names = set(layers.quantised)
+    return names | {graph.producer[name].name for name in layer_outputs(graph, layers)}
 
 
 def body_layers(graph: Graph) -> set[str]:
@@ -197,16 +176,26 @@ def output_axis(node: onnx.NodeProto) -> int:
     return 0 if transposed else 1
 
 
-def _residual_additions(graph: Graph, layers: Layers) -> list[onnx.NodeProto]:
-    """Additions of two computed tensors, one of which comes straight from a quantised layer."""
-    names = set(layers.quantised)
-    return [
-        node
-        for node in graph.nodes
-        if node.op_type == "Add"
-        and all(name in graph.producer for name in node.input)
-        and any(graph.producer[name].name in names for name in node.input)
-    ]
+def _behind(graph: Graph, layers: Collection[str]) -> set[str]:
+    """Names of the nodes with one of `layers` somewhere before them."""
+    behind: set[str] = set()
+    for node in graph.nodes:
+        before = (graph.producer[name].name for name in node.input if name in graph.producer)
+        if any(name in layers or name in behind for name in before):
+            behind.add(node.name)
+    return behind
+
+
+def _projections(graph: Graph, body: Collection[str]) -> set[str]:
+    """Layers of `body` that alone stand on the shorter way into a residual addition."""
+    depth = _depth(graph)
+    found: set[str] = set()
+    for node in graph.nodes:
+        if node.op_type == "Add" and all(name in graph.producer for name in node.input):
+            shorter, longer = sorted(node.input, key=lambda name: depth[name])
+            if depth[shorter] < depth[longer] and graph.producer[shorter].name in body:
+                found.add(graph.producer[shorter].name)
+    return found
 
 
 def _depth(graph: Graph) -> dict[str, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -13,13 +12,15 @@ from numpy.typing import NDArray
 
 from calibration.agreement import Agreement, compare, run_frames
 from calibration.audit import require_clean
-from calibration.frames import MAX_FRAMES, CalibrationSet, calibration_set, load_tensors, thin
+from calibration.frames import MAX_FRAMES, CalibrationSet, calibration_set, thin
 from calibration.gate import Gate, fit_temperature, judge, stricter
 from calibration.graph import Graph, finish, parse
 from calibration.half import halve
 from calibration.int8 import Choice, Int8, quantise
 from calibration.layers import choose_layers
+from calibration.remainder import share_time, weigh
 from calibration.report import CalibrationReport, encode_report, gate_lines
+from calibration.request import Keep, Request
 from calibration.track import Track
 from edge.contract.bundle import Bundle, NewFile, amend_bundle, cpu_file, model_file
 from edge.contract.qualification import Verdict, report_file
@@ -29,30 +30,9 @@ from edge.errors import InternalError
 from edge.study.cases import Case, Study
 from edge.study.images import image_hash
 from edge.study.parts import held_out, pseudonym, read_members, used_in_making
-
-MIN_SQNR_DB = 36.0
-"""On calibration frames; one more than the 35 dB that held-out images are to keep."""
+from edge.study.tensors import load_tensors
 
 _NAMED_LAYERS = 3  # of the ranking, in a refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for.
-
-    Attributes:
-        precision: fp16, int8 or int8+fp16.
-        methods: of `ranges.METHODS`, compared where there are several; INT8 only.
-        keep: names of layers that stay in higher precision.
-        min_sqnr_db: keep the most sensitive layers until this is reached on calibration frames; INT8 only.
-        rank_layers: measure each INT8 layer alone.
-    """
-
-    precision: str
-    methods: tuple[str, ...]
-    keep: tuple[str, ...]
-    min_sqnr_db: float
-    rank_layers: bool
 
 
 def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> CalibrationReport:
@@ -76,7 +56,7 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
     frames: CalibrationSet | None = None
     int8: Int8 | None = None
     if request.precision == "fp16":
-        engine_file = cpu = _half(source, request.keep)
+        engine_file = cpu = _half(source, _named(request.keep))
     else:
         cases = thin(making, MAX_FRAMES)
         frames = calibration_set(_tensors(bundle, cases, "frames", track), len(cases))
@@ -101,21 +81,25 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
             f"{request.precision} is refused, the bundle was not changed; {_advice(int8)}\n"
             + "\n".join(gate_lines(gate))
         )
-    layers = int8.layers if int8 else choose_layers(Graph(parse(source)), request.keep)
+    layers = int8.layers if int8 else choose_layers(Graph(parse(source)), _named(request.keep))
     report = CalibrationReport(
         precision=request.precision,
         model_sha256=hashlib.sha256(engine_file).hexdigest(),
         fp32_sha256=bundle.sha256(model_file("fp32")),
         bytes=len(engine_file),
+        bytes_by_type=weigh(parse(engine_file)),
+        time_shares=share_time(parse(source), cpu, frames.tensors) if frames else {},
         fp32_bytes=len(source),
         calibration_sha256=frames.sha256 if frames else None,
         calibration_images=frames.count if frames else 0,
         method=int8.method if int8 else None,
         trials_db=dict(int8.trials_db) if int8 else {},
         sqnr_db=int8.sqnr_db if int8 else None,
-        quantised_layers=list(layers.quantised) if int8 else [],
-        kept_layers=list(layers.kept if int8 else layers.quantised + layers.kept),
+        min_sqnr_db=request.min_sqnr_db if int8 else None,
+        lowered_layers=list(layers.quantised),
+        kept_layers=dict(layers.kept),
         ranking_db=dict(int8.ranking_db) if int8 else {},
+        offers=int8.offers if int8 else (),
         gate=gate,
         agreement=agreement,
         agreement_cpu=agreement_cpu,
@@ -138,12 +122,16 @@ def _advice(int8: Int8 | None) -> str:
     left = [name for name in int8.ranking_db if name in int8.layers.quantised]
     if not left:
         return "find its most sensitive layers with --rank-layers and leave them out with --keep"
-    return f"keep its most sensitive layers: --keep {' '.join(left[:_NAMED_LAYERS])}"
+    return f"keep its most sensitive layers: --keep {','.join(left[:_NAMED_LAYERS])}"
+
+
+def _named(keep: Keep) -> tuple[str, ...]:
+    assert isinstance(keep, tuple), "a ranking is INT8's"
+    return keep
 
 
 def _half(source: bytes, keep: Sequence[str]) -> bytes:
     model = parse(source)
-    choose_layers(Graph(model), keep)  # names that the graph does not have are told
     half = halve(model, keep)
     data = finish(half, model)
     require_clean(half)
@@ -194,7 +182,6 @@ def _judge(
     reference, kernels = (run_frames(engine, test, step) for engine in (plain, fused))
     lowered = [run_frames(engine, test, step) for engine in written]
     truth = _malignant(unseen)
-    threshold = spec.point().threshold
     temperature_fp32, *temperatures = [
         fit_temperature(run_frames(engine, validation, step).risk, _malignant(fitted))
         for engine in (plain, *written)
@@ -212,14 +199,15 @@ def _judge(
         for outputs, temperature in zip(lowered, temperatures, strict=True)
     ]
     return (
-        compare(reference, lowered[0], truth, threshold, "graph as written"),
-        compare(reference, kernels, truth, threshold, f"fused, {fused.name}"),
+        compare(reference, lowered[0], truth, spec, "graph as written"),
+        compare(reference, kernels, truth, spec, f"fused, {fused.name}"),
         reduce(stricter, gates),
     )
 
 
 def _tensors(bundle: Bundle, cases: Sequence[Case], title: str, track: Track) -> NDArray[np.uint8]:
-    return load_tensors(cases, bundle.spec.preprocessing, track(title, len(cases)))
+    step = track(title, len(cases))
+    return load_tensors(cases, bundle.spec.preprocessing, lambda _: step())
 
 
 def _malignant(cases: Sequence[Case]) -> NDArray[np.bool_]:

@@ -1,18 +1,8 @@
-"""Write the passport of a bundle on this machine: what an engineer files when an engine is qualified.
-
-It names every file by its hash, who signed it, the calibration set, the clinical gate's figures for each
-precision, the engines with what really runs in which precision, this machine with clocks and power mode, and
-the latency measured now by the bench's rule. Nothing of it is written into the bundle, so a signature stays.
-
-Examples:
-  sonocart passport runs/bundle --out passports/cart-3
-  sonocart passport runs/bundle --out passports/cart-3 --trust /etc/sonocart/trust --queries 10000
-"""
+"""Write the passport of a bundle on this machine: what an engineer files when an engine is qualified."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import msgspec
 
@@ -20,11 +10,11 @@ from calibration.latency import measure
 from calibration.passport_page import passport_page
 from calibration.report import CalibrationReport, read_report
 from calibration.track import progress_bars
-from edge.atomic import new_folder
+from edge.atomic import new_folder, require_new_folder
 from edge.bench.conditions import Conditions
 from edge.bench.environment import Environment
-from edge.bench.measure import Rule
 from edge.bench.result import Result, Summary
+from edge.bench.rule import Rule
 from edge.contract.bundle import Bundle, open_bundle
 from edge.contract.signing import load_trust
 from edge.contract.spec import ModelSpec
@@ -70,23 +60,11 @@ class Passport(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     environment: Environment
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="new folder for passport.json and .html"
-    )
-    parser.add_argument("--trust", type=Path, metavar="DIR", help="folder with the trusted .pub files")
-    parser.add_argument(
-        "--queries", type=int, default=1000, metavar="N", help="of each precision (default 1000)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the passport as JSON too")
-
-
 def main(args: argparse.Namespace) -> int:
     """Run the verb."""
     if args.queries < 1:
         raise UsageError(f"--queries is {args.queries}, expected 1 or more")
+    require_new_folder(args.out)
     bundle = open_bundle(args.bundle, None if args.trust is None else load_trust(args.trust))
     rule = Rule(min_queries=args.queries, min_seconds=args.queries * _SECONDS_PER_QUERY)
     with progress_bars() as track:

@@ -104,13 +104,17 @@ def _agreement(passport: Passport) -> str:
             precision,
             f"{report.agreement.max_difference:.4f} / {report.agreement.mean_difference:.5f}",
             f"{report.agreement.sqnr_risk_db:.1f} / {report.agreement.sqnr_heatmap_db:.1f}",
+            f"{len(report.lowered_layers)} of {len(report.lowered_layers) + len(report.kept_layers)}",
             report.method or "-",
             _Code(report.calibration_sha256 or "-"),
             str(report.calibration_images),
         ]
         for precision, report in passport.precisions.items()
     ]
-    header = ("", "risk max / mean", "SQNR risk / map, dB", "ranges by", "calibration set", "images")
+    header = (
+        *("", "risk max / mean", "SQNR risk / map, dB", "layers", "ranges by", "calibration set"),
+        "images",
+    )
     return _table(header, rows)
 
 
@@ -119,8 +123,12 @@ def _latency(passport: Passport) -> str:
     rows = []
     for precision, engine in passport.measured.items():
         summary = passport.latency[precision]
-        rows.append([precision, engine, str(summary.samples), *(f"{summary.wall[n]:.3f}" for n in names)])
+        rows.append([precision, engine, str(summary.samples), *(_ms(summary.wall.get(n)) for n in names)])
     return _table(("", "engine", "queries", *names), rows)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _engines(passport: Passport) -> str:

@@ -3,7 +3,7 @@
 One set of ranges gives two arrangements of the same arithmetic, because the two families of kernels want
 different things:
 
-* `for_engine`: symmetric, signed, zero point 0, one-sided additions. TensorRT's explicit quantisation, and
+* `for_engine`: symmetric, signed, zero point 0, in front of each layer. TensorRT's explicit quantisation, and
   the model's meaning: this file is the one that is judged, compiled and signed.
 * `for_cpu`: unsigned with a zero point, quantised before and after each layer. ONNX
   Runtime's AVX-VNNI kernels; it never leaves the CPU.
@@ -11,7 +11,7 @@ different things:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from calibration.graph import Graph
-from calibration.layers import Layers, cpu_tensors, engine_tensors, input_ranges, output_axis
+from calibration.layers import Layers, layer_inputs, layer_outputs, output_axis
 from calibration.ranges import LEVELS
 
 QDQ_OPSET = 13  # per-channel DequantizeLinear
@@ -41,13 +41,13 @@ def for_engine(model: onnx.ModelProto, layers: Layers, amax: Mapping[str, float]
     Args:
         model: FP32; left as it was.
         layers: to be quantised.
-        amax: largest magnitude by tensor, for at least `engine_tensors`.
+        amax: largest magnitude by tensor, for at least their `layer_inputs`.
     """
-    graph = Graph(model)
     quanta = {
-        name: Quantum(_scale(amax[name], LEVELS), 0, unsigned=False) for name in engine_tensors(graph, layers)
+        name: Quantum(_scale(amax[name], LEVELS), 0, unsigned=False)
+        for name in layer_inputs(Graph(model), layers)
     }
-    return _write(model, layers, quanta)
+    return _write(model, layers, quanta, ())
 
 
 def for_cpu(
@@ -58,39 +58,17 @@ def for_cpu(
     Args:
         model: FP32; left as it was.
         layers: to be quantised.
-        ranges: lowest (0 or less) and highest value by tensor, for at least `cpu_tensors`; grey levels that
-            are merely scaled and shifted take their own.
+        ranges: lowest (0 or less) and highest value by tensor, for at least their `layer_inputs` and
+            `layer_outputs`.
     """
     graph = Graph(model)
-    tensors, shared = cpu_tensors(graph, layers)
-    pictures = input_ranges(graph)
-    quanta, offsets = {}, {}
-    for name in tensors:
-        low, high = pictures.get(name) or ranges[shared.get(name, name)]
+    outputs = layer_outputs(graph, layers)
+    quanta = {}
+    for name in (*layer_inputs(graph, layers), *outputs):
+        low, high = ranges[name]
         scale = (high - low) / 255 if high > low else 1.0
         quanta[name] = Quantum(scale, round(-low / scale), unsigned=True)
-        if name in pictures:
-            offsets[name] = low + scale * quanta[name].zero_point
-    result = _write(model, layers, quanta)
-    _shift_biases(result, graph, offsets)
-    return result
-
-
-def _shift_biases(result: onnx.ModelProto, graph: Graph, offsets: Mapping[str, float]) -> None:
-    """Add to the biases of `result` what reading a tensor less by its offset takes from them.
-
-    Grey levels scaled and shifted are 256 values and lose nothing as UINT8, but for their zero point, which
-    must be whole: all values are off by the same part of a level.
-    """
-    biases = {tensor.name: tensor for tensor in result.graph.initializer}
-    for node in graph.nodes:
-        weight = graph.weight(node)
-        if weight is not None and node.input[0] in offsets and len(node.input) > 2:
-            axis = output_axis(node)
-            sums = weight.sum(axis=tuple(i for i in range(weight.ndim) if i != axis), dtype=np.float64)
-            bias = biases[node.input[2]]
-            values = numpy_helper.to_array(bias) + offsets[node.input[0]] * sums
-            bias.CopyFrom(numpy_helper.from_array(values.astype(np.float32), bias.name))
+    return _write(model, layers, quanta, outputs)
 
 
 def _scale(amax: float, levels: int) -> float:
@@ -107,7 +85,10 @@ def _scales(amax: NDArray[np.floating], levels: int) -> NDArray[np.float32]:
     return np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
 
 
-def _write(model: onnx.ModelProto, layers: Layers, quanta: Mapping[str, Quantum]) -> onnx.ModelProto:
+def _write(
+    model: onnx.ModelProto, layers: Layers, quanta: Mapping[str, Quantum], for_all: Collection[str]
+) -> onnx.ModelProto:
+    """`model` with a pair on each of `quanta`, read by the layers; on those `for_all`, by everyone."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     pending = set(quanta)
@@ -128,7 +109,7 @@ def _write(model: onnx.ModelProto, layers: Layers, quanta: Mapping[str, Quantum]
         insert(name)
     for node in result.graph.node:
         for index, name in enumerate(node.input):
-            if name in replaced:
+            if name in replaced and (node.name in names or name in for_all):
                 node.input[index] = replaced[name]
         if node.name in names:
             weight = node.input[1]

@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from calibration.frames import CalibrationSet
+from calibration.request import METHODS
 from edge.errors import InternalError
 
 BINS = 2048
@@ -163,14 +164,9 @@ def clipped(histogram: Histogram, limit: float) -> tuple[float, float]:
     return max(histogram.lowest, -limit), min(histogram.highest, limit)
 
 
-_METHODS: dict[str, Callable[[Histogram], float]] = {
-    "max": _max,
-    "entropy": _entropy,
-    "percentile": _percentile,
-    "mse": _mse,
-}
-METHODS = tuple(_METHODS)
-"""By the names that the literature uses."""
+_METHODS: dict[str, Callable[[Histogram], float]] = dict(
+    zip(METHODS, (_max, _entropy, _percentile, _mse), strict=True)
+)
 
 
 def amax(histogram: Histogram, method: str) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calibration.agreement import run_frames, score
 from calibration.graph import finish
-from calibration.layers import Layers
+from calibration.layers import REQUESTED, Layers
 from calibration.quantize import for_engine
 from edge.contract.spec import ModelSpec
 from edge.engines.onnx import OnnxEngine
@@ -58,6 +58,6 @@ def rank_layers(
     found = {}
     for name in layers.quantised:
         others = tuple(layer for layer in layers.quantised if layer != name)
-        alone = Layers((name,), others + layers.kept)
+        alone = Layers((name,), {**layers.kept, **dict.fromkeys(others, REQUESTED)})
         found[name] = trial.score(for_engine(model, alone, ranges), step)
     return dict(sorted(found.items(), key=lambda item: item[1]))

@@ -23,10 +23,7 @@ def new_folder(path: Path, *, replace: bool) -> Iterator[Path]:
     Raises:
         CannotCreateError: `path` is taken or cannot be written; also for any OSError inside the block.
     """
-    if path.exists() and not path.is_dir():
-        raise CannotCreateError(f"'{path}' is a file, expected a folder; choose another --out")
-    if path.is_dir() and any(path.iterdir()) and not replace:
-        raise CannotCreateError(f"'{path}' exists and is not empty; choose another --out or add --force")
+    _require_free(path, replace=replace)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
@@ -48,6 +45,23 @@ def new_folder(path: Path, *, replace: bool) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def require_new_folder(path: Path, *, replace: bool = False, hint: str = "") -> None:
+    """Ask before long work whether `new_folder` can make `path`; `hint` is what else helps where it is taken.
+
+    Raises:
+        CannotCreateError: it is taken, or cannot be written.
+    """
+    _require_free(path, replace=replace, hint=hint)
+    require_place(path)
+
+
+def _require_free(path: Path, *, replace: bool, hint: str = "") -> None:
+    if path.exists() and not path.is_dir():
+        raise CannotCreateError(f"'{path}' is a file, expected a folder; choose another --out")
+    if not replace and path.exists() and any(path.iterdir()):
+        raise CannotCreateError(f"'{path}' exists and is not empty; choose another --out{hint}")
+
+
 def require_place(path: Path) -> None:
     """Ask before long work whether `path` can be written; folders that are missing count as to be made.
 
@@ -64,20 +78,26 @@ def require_place(path: Path) -> None:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
+def new_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """A temporary name beside `path`, with its suffix, that is renamed to `path` when the block ends well.
+
+    Args:
+        path: new, or replaced.
+        private: the file, and a folder that is made for it, are the owner's and the group's alone.
 
     Raises:
         CannotCreateError: the folder cannot be written; also for any OSError inside the block.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(0o750 if private else 0o777, parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
         raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
     try:
         partial = folder / path.name
         yield partial
+        if private:
+            partial.chmod(0o640)
         partial.replace(path)
     except OSError as error:
         raise CannotCreateError(f"cannot write '{path}': {error.strerror or error}") from error
@@ -88,12 +108,14 @@ def new_file(path: Path) -> Iterator[Path]:
 def replace_file(path: Path, data: bytes) -> None:
     """Put `data`, once it is on the disk, in the place of `path`: a power cut leaves the old or the new.
 
+    The file is the owner's and the group's: what is kept of an examination is nobody else's.
+
     Raises:
         OSError: it cannot be written; the old file is still there.
     """
     partial = path.with_suffix(".partial")
     try:
-        with partial.open("wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

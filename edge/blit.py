@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -67,6 +69,12 @@ def make_sprite(rgb: NDArray[np.uint8], encoding: Encoding) -> Sprite:
     return Sprite((luma, blue, red), encoding)
 
 
+def stacked(sprites: Sequence[Sprite]) -> Sprite:
+    """One sprite of several of the same width and encoding, from top to bottom."""
+    parts = zip(*(sprite.planes for sprite in sprites), strict=True)
+    return Sprite(tuple(np.concatenate(planes) for planes in parts), sprites[0].encoding)
+
+
 def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
     """Copy `sprite` over the frame's pixels at column `x` and row `y`, both even, wholly inside."""
     for index, (plane, part) in enumerate(zip(frame.planes, sprite.planes, strict=True)):
@@ -77,17 +85,26 @@ def paste(frame: Frame, sprite: Sprite, x: int, y: int) -> None:
 
 def fill(frame: Frame, area: Roi, sprite: Sprite) -> None:
     """Fill `area` with the colour of a `sprite` of 2x2 pixels; `area` lies inside on even pixels."""
-    packed = sprite.encoding.format is PixelFormat.YUYV
-    for target, part in zip(_parts(frame, area), sprite.planes, strict=True):
-        if packed:
-            target[:, 0::2], target[:, 1::2] = part[0, 0], part[0, 1]
-        else:
-            target[:] = part[0, 0]
+    cuts = _cuts(area)
+    if sprite.encoding.format is PixelFormat.YUYV:
+        target, part = frame.planes[0][cuts[0]], sprite.planes[0]
+        target[:, 0::2], target[:, 1::2] = part[0, 0], part[0, 1]
+        return
+    for index, (plane, part) in enumerate(zip(frame.planes, sprite.planes, strict=True)):
+        plane[cuts[index > 0]] = part[0, 0]
+
+
+def lighten(frame: Frame, area: Roi, grey: int) -> None:
+    """Give `area` one brightness, in the frame's own range; colour stays where it has planes of its own."""
+    plane = frame.planes[0]
+    if frame.format is PixelFormat.YUYV:
+        plane = plane[..., 0]
+    plane[_cuts(area)[0]] = grey
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A copy of a frame's own samples in `area`, which lies on even pixels."""
+    """A copy of a frame's own samples in `area`, which lies on even pixels: of all planes or the first."""
 
     area: Roi
     planes: tuple[Plane, ...]
@@ -98,20 +115,34 @@ def lift(frame: Frame, area: Roi) -> Patch:
     return Patch(area, tuple(part.copy() for part in _parts(frame, area)))
 
 
+def lift_light(frame: Frame, area: Roi) -> Patch:
+    """Copy what `lighten` changes."""
+    return Patch(area, (frame.planes[0][_cuts(area)[0]].copy(),))
+
+
 def restored(frame: Frame, under: tuple[Patch, ...]) -> Frame:
     """A copy of `frame` with `under` put back, the first patch last: it was lifted first."""
     clean = replace(frame, planes=tuple(plane.copy() for plane in frame.planes))
     for patch in reversed(under):
-        for target, part in zip(_parts(clean, patch.area), patch.planes, strict=True):
+        for target, part in zip(_parts(clean, patch.area), patch.planes, strict=False):
             target[:] = part
     return clean
 
 
 def _parts(frame: Frame, area: Roi) -> list[Plane]:
     """Views of `area` in each plane; chroma planes of half the size come after the luma."""
+    whole, half = _cuts(area)
+    return [frame.planes[0][whole], *[plane[half] for plane in frame.planes[1:]]]
+
+
+_Cut = tuple[slice, slice]
+
+
+@lru_cache(maxsize=256)
+def _cuts(area: Roi) -> tuple[_Cut, _Cut]:
+    """Where `area` lies in the luma, and in a chroma plane of half the size."""
     left, top, right, bottom = area.x, area.y, area.right, area.bottom
-    half = np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
-    return [frame.planes[0][top:bottom, left:right], *[plane[half] for plane in frame.planes[1:]]]
+    return np.s_[top:bottom, left:right], np.s_[top // 2 : bottom // 2, left // 2 : right // 2]
 
 
 def make_colour(colour: Colour, encoding: Encoding) -> Sprite:

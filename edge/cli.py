@@ -1,7 +1,8 @@
 """The command `sonocart`: a table of verbs, each imported only when it is called.
 
-A verb's module has `add_arguments(parser)` and `main(args) -> int`. The table names modules by string,
-so that `sonocart run` loads no torch and the arrows between the packages stay as they are.
+A verb's module has `main(args) -> int`; its docstring and `add_arguments(parser)` are its help, and stand in
+a lighter module where it loads much, so that slips of the keys are told at once. The table names modules by
+string, so that `sonocart run` loads no torch and the arrows between the packages stay as they are.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 from edge.errors import SonocartError, TransferError, UnavailableError, UsageError
 from edge.service.stderr import sound_stderr
@@ -29,66 +31,96 @@ class Verb:
     module: str
     help: str
     extra: str | None = None  # the optional dependencies it needs, named when they are missing
+    apart: bool = False  # its help and arguments are in a lighter module, PACKAGE.arguments.NAME
 
 
 VERBS: dict[str, Verb] = {
-    "demo": Verb("export.demo", "all of it on a synthetic study: train, export, INT8, live overlay", "train"),
+    "demo": Verb(
+        "export.demo",
+        "all of it on a synthetic study: train, export, INT8, live overlay",
+        "train",
+        apart=True,
+    ),
     "phantom": Verb("edge.phantom.command", "make a synthetic study or scanner clip"),
     "study": Verb("export.study", "check and split a study", "train"),
-    "train": Verb("export.train", "train a classifier on a study", "train"),
-    "crossval": Verb("export.crossval", "judge a way of training by cross-validation", "train"),
-    "ablate": Verb("export.ablate", "do feature images and measured features help? paired tests", "train"),
-    "export": Verb("export.export", "write a trained run as a bundle", "train"),
-    "evaluate": Verb("export.evaluate", "judge a bundle on cases it has never met", "train"),
+    "train": Verb("export.train", "train a classifier on a study", "train", apart=True),
+    "crossval": Verb("export.crossval", "judge a way of training by cross-validation", "train", apart=True),
+    "ablate": Verb(
+        "export.ablate", "do feature images and measured features help? paired tests", "train", apart=True
+    ),
+    "export": Verb("export.export", "write a trained run as a bundle", "train", apart=True),
+    "evaluate": Verb("export.evaluate", "judge a bundle on cases it has never met", "train", apart=True),
     "calibrate": Verb(
-        "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train"
+        "calibration.calibrate", "quantise a bundle to INT8 and report what that costs", "train", apart=True
     ),
     "agree": Verb(
-        "calibration.agree", "compare a precision with FP32 on new images, or fold by fold", "train"
+        "calibration.agree",
+        "compare a precision with FP32 on new images, or fold by fold",
+        "train",
+        apart=True,
     ),
     "bench": Verb("edge.bench.command", "measure latency, and compare measurements"),
-    "accept": Verb("edge.accept.command", "site acceptance: local cases through the whole pipeline"),
-    "gates": Verb("edge.exam.trial", "try the gates on synthetic faults and print how often they are right"),
-    "follow": Verb("edge.exam.following", "measure how well a marked lesion is followed"),
-    "replay": Verb("edge.blackbox.replay", "run a black box's recording again and compare bit by bit"),
-    "coverage": Verb("edge.exam.coverage", "measure how often the risk's interval holds what it is for"),
-    "signals": Verb(
-        "edge.exam.signal_trial", "try how surely freeze, stall, lost signal and still probe are told"
+    "accept": Verb(
+        "edge.accept.command", "site acceptance: local cases through the whole pipeline", apart=True
     ),
-    "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner"),
+    "gates": Verb(
+        "edge.exam.trial", "try the gates on synthetic faults and print how often they are right", apart=True
+    ),
+    "fields": Verb(
+        "edge.exam.field_trial", "try the field finder in noise, and what text a mask would keep", apart=True
+    ),
+    "follow": Verb("edge.exam.following", "measure how well a marked lesion is followed", apart=True),
+    "replay": Verb(
+        "edge.blackbox.replay", "run a black box's recording again and compare bit by bit", apart=True
+    ),
+    "coverage": Verb(
+        "edge.exam.coverage", "measure how often the risk's interval holds what it is for", apart=True
+    ),
+    "signals": Verb(
+        "edge.exam.signal_trial",
+        "try how surely freeze, stall, lost signal and still probe are told",
+        apart=True,
+    ),
+    "run": Verb("edge.daemon", "live overlay from a video or the synthetic scanner", apart=True),
     "config": Verb("edge.service.config_command", "check a configuration file, or print an example"),
-    "devices": Verb("edge.sources.card.command", "list capture cards with formats, rates and signal"),
+    "devices": Verb(
+        "edge.sources.card.command", "list capture cards with formats, rates and signal", apart=True
+    ),
     "doctor": Verb("edge.service.doctor", "find all that is missing on this cart, with its fix"),
-    "build": Verb("calibration.build", "compile a precision with TensorRT for this machine's GPU"),
-    "advise": Verb("calibration.advise", "measure every precision here and name the best", "train"),
-    "passport": Verb("calibration.passport", "write what an engineer files about an engine", "train"),
+    "build": Verb(
+        "calibration.build", "compile a precision with TensorRT for this machine's GPU", apart=True
+    ),
+    "advise": Verb(
+        "calibration.advise", "measure every precision here and name the best", "train", apart=True
+    ),
+    "passport": Verb(
+        "calibration.passport", "write what an engineer files about an engine", "train", apart=True
+    ),
     "sign": Verb("edge.contract.sign_command", "sign a bundle, or make a key pair"),
     "audit": Verb("edge.contract.audit_command", "check the hash chain of an audit log"),
     "verify": Verb("edge.contract.verify_command", "check a bundle's hashes and signature"),
-    "dicom": Verb("edge.outputs.dicom.command", "write DICOM objects and send them to a PACS", "dicom"),
+    "dicom": Verb("edge.service.dicom_command", "write DICOM objects and send them to a PACS", "dicom"),
 }
 
 
-class VerbModule(Protocol):
-    """What the module behind a verb offers."""
+class Arguments(Protocol):
+    """The module that explains a verb."""
 
     __doc__: str | None
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the verb's arguments."""
 
+
+class Work(Protocol):
+    """The module that does it."""
+
     def main(self, args: argparse.Namespace) -> int:
         """Do it and return the exit code."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse with sysexits' code and a pointer to the help, and from a verb's verb to the examples."""
-
-    def __init__(self, **given: Any):
-        super().__init__(**given)
-        verb, _, _ = self.prog.rpartition(" ")
-        if " " in verb:
-            self.epilog = f"Examples: {verb} --help"
+    """argparse with sysexits' code and a pointer to the help."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}{'' if message.endswith('?') else '.'} Run: {self.prog} --help")
@@ -109,10 +141,19 @@ def usage() -> str:
     )
 
 
-def _load(name: str) -> VerbModule:
+def arguments_of(name: str) -> Arguments:
+    """The module with a verb's help and arguments."""
+    module = VERBS[name].module
+    apart = f"{module.partition('.')[0]}.arguments.{name}"
+    return cast(Arguments, importlib.import_module(apart if VERBS[name].apart else module))
+
+
+@contextmanager
+def _naming_what_is_missing(name: str) -> Iterator[None]:
+    """A package or library that this machine lacks is an error of one line with its fix."""
     verb = VERBS[name]
     try:
-        return cast(VerbModule, importlib.import_module(verb.module))
+        yield
     except ModuleNotFoundError as error:
         if verb.extra is None or (error.name or "").split(".")[0] in ("edge", "export", "calibration"):
             raise
@@ -120,6 +161,11 @@ def _load(name: str) -> VerbModule:
             f"'{name}' needs the package '{error.name}', which is not installed here. "
             f"Run: pip install 'sonocart[{verb.extra}]'"
         ) from error
+    except ImportError as error:
+        if (error.name or "").split(".")[0] in ("edge", "export", "calibration"):
+            raise
+        fix = "Install the system library that is named; on Debian: apt-get install libgl1 libglib2.0-0"
+        raise UnavailableError(f"'{name}' cannot be loaded: {error}. {fix}") from error
 
 
 def run(argv: Sequence[str]) -> int:
@@ -137,15 +183,18 @@ def run(argv: Sequence[str]) -> int:
         close = difflib.get_close_matches(name, VERBS, n=1)
         hint = f"Did you mean '{close[0]}'? " if close else ""
         raise UsageError(f"unknown verb '{name}'. {hint}Run: sonocart --help")
-    module = _load(name)
-    parser = _Parser(
-        prog=f"sonocart {name}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add_arguments(parser)
-    return module.main(parser.parse_args(argv[1:]))
+    with _naming_what_is_missing(name):
+        arguments = arguments_of(name)
+        parser = _Parser(
+            prog=f"sonocart {name}",
+            description=arguments.__doc__,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        arguments.add_arguments(parser)
+        parsed = parser.parse_args(argv[1:])
+        work = cast(Work, importlib.import_module(VERBS[name].module))
+        return work.main(parsed)
 
 
 def _terminated(*_: object) -> NoReturn:

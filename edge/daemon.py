@@ -1,18 +1,4 @@
-"""Show a live picture with the malignancy risk drawn into it, on a page, into a recording, and into a log.
-
-Examples:
-  sonocart run bundle --source phantom: --page 127.0.0.1:8080
-  sonocart run bundle --source clip.mp4 --loop --precision int8 --page 127.0.0.1:8080
-  sonocart run bundle --source clip.mp4 --pace max --record overlay.mp4 --log session.jsonl --json
-  sonocart run --config cart.toml --page 127.0.0.1:9000
-
-The picture passes whatever becomes of the network; a risk that may not be trusted is withheld and says why. A
-precision that was judged on too few malignant cases runs, and the picture says so beside the model's name.
-Ctrl-C or SIGTERM ends the run and leaves a playable recording.
-
-Without BUNDLE the settings are those of /etc/sonocart/sonocart.toml; options replace what a file says.
-SIGHUP reads the file again. `sonocart config example` shows all settings, `config check` a file's faults.
-"""
+"""Show a live picture with the malignancy risk drawn into it, on a page, into a recording, and into a log."""
 
 from __future__ import annotations
 
@@ -23,6 +9,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -30,7 +17,9 @@ from pathlib import Path
 
 from edge.blackbox.box import BlackBox
 from edge.blackbox.recording import Subject
+from edge.closing import SPARE_S, Closing
 from edge.contract.bundle import Bundle
+from edge.contract.passport import Running
 from edge.contract.qualification import report_file, shown_precision
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
@@ -38,46 +27,45 @@ from edge.engines.base import Engine
 from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
-from edge.errors import TransferError, UsageError
+from edge.errors import TransferError, UnavailableError, UsageError
+from edge.exam.baseline import Baseline
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
 from edge.exam.profiles import Profiles
 from edge.exam.reading import Identity
+from edge.exam.spread import read_spread
 from edge.heat import Thermometer
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
+from edge.outputs.reception import Reception
 from edge.outputs.recorder import Recorder
 from edge.outputs.recordings import Recordings
 from edge.outputs.screen import Screen
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
-from edge.service.fields import add_options, overrides
+from edge.service.fields import overrides
 from edge.service.journal import journal, set_level
-from edge.service.keep import PATIENT, recordings_of, start_dicom, start_recorders
+from edge.service.keep import (
+    PATIENT,
+    another_patient,
+    reception_of,
+    recordings_of,
+    start_dicom,
+    start_recorders,
+)
 from edge.service.lock import only_instance
-from edge.service.model import baseline_of, ready_model
+from edge.service.model import baseline_of, passport_of, ready_model
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
 from edge.settings import Settings
-from edge.sources.base import Pace
+from edge.sources.base import FrameSource, Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
 from edge.timing import Timing
+from edge.urgency import PICTURE, VIEWERS
 
 logger = logging.getLogger(__name__)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument(
-        "bundle", type=Path, nargs="?", metavar="BUNDLE", help="folder made by sonocart export"
-    )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML; default without BUNDLE: " + f"{SYSTEM_FILE}"
-    )
-    add_options(parser)
-    parser.add_argument("--json", action="store_true", help="print the summary with all stage times as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -103,8 +91,16 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         raise UsageError(f"no {missing} is given, nor set in a configuration. Run: sonocart run --help")
     video, log_path, pace = settings.recording.video, settings.recording.log, settings.source.pace
     _refuse_overwriting(source_address, video, log_path)
-    timing, stop, recordings = Timing(), threading.Event(), recordings_of(settings)
+    timing, recordings = Timing(), recordings_of(settings)
+    stop, late = threading.Event(), threading.Event()  # asked to end; the time is over
     with ExitStack() as stack:
+        # The decoder's process starts while the engine's does; a live source would only grow old.
+        opening = None
+        if Path(source_address).is_file():
+            opening = stack.enter_context(ThreadPoolExecutor(1)).submit(
+                open_source, source_address, pace=pace, repeat=settings.source.loop
+            )
+            stack.callback(_close_opened, opening)
         bundle, worker = ready_model(
             settings.model, bundle_path, lambda found: EngineWorker(_engine_maker(settings, found), timing)
         )
@@ -113,7 +109,14 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         shown = shown_precision(bundle, precision)
         if shown != precision:
             logger.warning("%s: see %s in the bundle", shown, report_file(precision))
-        identity = Identity(bundle.spec.name, bundle.id, shown)
+        passport = passport_of(
+            settings.model, bundle, lambda: _running(bundle, settings.model.precision, worker.engine)
+        )
+        baseline = baseline_of(settings.model, bundle)  # also where no page shows the drift
+        spread = read_spread(bundle)
+        if not spread.sweeps:
+            logger.warning("interval %s", spread.words)
+        identity = Identity(bundle.spec.name, bundle.id, shown, passport)
         point = bundle.spec.point(settings.model.operating_point)
         desk = Desk(bundle.spec, Choices(_roi(settings), point))
         reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))
@@ -122,46 +125,57 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             lambda new: desk.choose(point=bundle.spec.point(new.model.operating_point)),
         )
         reload.on("service.log_level", lambda new: set_level(new.service.log_level))
+        reception = reception_of(settings, desk)
+        another = partial(another_patient, desk, reception)
         for setting in PATIENT:
-            reload.on(setting, lambda _: desk.new_case())  # another patient is another case
+            reload.on(setting, another)
+        closing = Closing()
+        box = _start_box(settings, bundle, worker.engine, point, desk, stack, closing)
         for path, what in ((video, "recording"), (log_path, "log")):
             if path is not None:
                 require_writable(path, what)
         outputs: list[Output] = []
         if settings.page.address is not None:
-            outputs += _start_page(settings, bundle, identity, desk, timing, recordings, stack)
+            outputs += _start_page(
+                settings, bundle, identity, baseline, desk, timing, recordings, reception, stack
+            )
         if settings.screen.full:
             screen = Screen(desk, stop.set)
             outputs.append(screen)
             stack.callback(screen.close)
-        source = open_source(source_address, pace=pace, repeat=settings.source.loop)
-        stack.callback(source.close)
-        roi, bounds = desk.choices.roi, Roi(0, 0, source.info.width, source.info.height)
-        if roi is not None and not roi.inside(bounds):
-            raise UsageError(f"--roi leaves the picture of {bounds.width}x{bounds.height} pixels")
+        if opening is not None:
+            source = opening.result()
+        else:
+            source = open_source(source_address, pace=pace, repeat=settings.source.loop)
+            stack.callback(source.close)
+        roi, size = desk.choices.roi, source.info
+        if roi is not None and size.width and not roi.inside(Roi(0, 0, size.width, size.height)):
+            raise UsageError(f"--roi leaves the picture of {size.width}x{size.height} pixels")
         log = None
         if log_path is not None:
             log = SessionLog(log_path)
             outputs.append(log)
             stack.callback(log.close)
         # Before the recorders, so that it ends after them and keeps what they finish last.
-        outputs += start_dicom(settings, lambda: reload.settings, bundle, shown, desk, recordings, stack)
+        outputs += start_dicom(settings, bundle, identity, desk, reception, recordings, stack, closing)
         recorders = start_recorders(settings, recordings, identity, source.info.rate, timing, desk)
         for recorder in recorders:
             outputs.append(recorder)
-            stack.callback(recorder.close)
+            stack.callback(closing.close, recorder, SPARE_S)
         seconds = settings.limits.seconds
-        capture = Capture(source, pace, timing, limit_s=seconds)
+        rank = PICTURE if pace is Pace.LIVE else None
+        capture = Capture(source, pace, timing, limit_s=seconds, rank=rank)
         stack.callback(capture.close)
         if seconds is not None and pace is Pace.LIVE:  # also where no frame ever comes
-            timer = threading.Timer(seconds + 0.5, stop.set)
+            timer = threading.Timer(seconds + 0.5, _set_all, (late, stop))
             timer.daemon = True
             timer.start()
             stack.callback(timer.cancel)
         outputs.append(Heartbeat(notifier))  # the last one: it says that the others have been served
         profiles = Profiles(settings.source.profiles)
-        examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold, profiles)
-        box = _start_box(settings, bundle, worker.engine, point, stack)
+        examination = Examination(
+            bundle.spec.preprocessing.region, bundle.spec.ood_threshold, profiles, spread, source.info.field
+        )
         thermometer = Thermometer()
         thermometer.start()
         stack.callback(thermometer.close)
@@ -178,6 +192,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             stop,
             box,
             thermometer,
+            rank,
         )
         reload.start()
         stack.callback(reload.close)
@@ -191,6 +206,11 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
     if presented and not examination.risks:
         reason = examination.lacking() or "what it said is in --log"
         logger.warning("none of %d pictures got a risk: %s", presented, reason)
+        if Path(source_address).is_dir():
+            logger.warning(
+                "a folder is played as a clip, in which each still is another scene. Give one image, or run: "
+                "sonocart accept BUNDLE --cases FOLDER"
+            )
     _report(as_json, presented, parts, recorders)
     if not presented and log_path is not None and log_path.stat().st_size == 0:
         log_path.unlink()  # nothing came, so nothing is left
@@ -199,23 +219,49 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
     failures = [output.failure for output in (*recorders, log) if output is not None and output.failure]
     if failures:
         raise TransferError("; ".join(failures))
+    if not presented and (late.is_set() or not stop.is_set()):  # nobody has asked it to end
+        found = capture.outage or (
+            f"none within {seconds:g} s" if late.is_set() else "it has ended without one"
+        )
+        raise UnavailableError(f"no picture came from '{source.info.name}': {found}")
     return 0
 
 
+def _running(bundle: Bundle, precision: str, engine: str) -> Running:
+    """What a passport must speak of; `passport` describes the machine by the same words."""
+    from edge.bench.environment import read_environment
+
+    machine = read_environment()
+    return Running(bundle.id, precision, engine, machine.board, machine.cpu)
+
+
 def _start_box(
-    settings: Settings, bundle: Bundle, engine: str, point: OperatingPoint, stack: ExitStack
+    settings: Settings,
+    bundle: Bundle,
+    engine: str,
+    point: OperatingPoint,
+    desk: Desk,
+    stack: ExitStack,
+    closing: Closing,
 ) -> BlackBox | None:
     """The black box, if a folder for its files is set."""
     folder, size = settings.recording.black_box, bundle.spec.preprocessing
-    if folder is None:
+    if folder is None:  # whoever asks all the same must not end the picture
+        _handle(signal.SIGUSR1, lambda: logger.warning("no black box: set [recording] black_box"), stack)
         return None
     subject = Subject(
         bundle.spec.name, bundle.id, settings.model.precision, engine, point.name, point.threshold
     )
-    box = BlackBox(size.width, size.height, subject, folder)
-    stack.callback(box.close)
+    tell = partial(desk.note, "black box")
+    desk.black_box = (box := BlackBox(size.width, size.height, subject, folder, tell=tell)).request
+    stack.callback(closing.close, box)
     _handle(signal.SIGUSR1, lambda: box.request("asked for by signal"), stack)
     return box
+
+
+def _close_opened(opening: Future[FrameSource]) -> None:
+    if opening.exception() is None:
+        opening.result().close()
 
 
 def _roi(settings: Settings) -> Roi | None:
@@ -226,6 +272,11 @@ def _handle(number: signal.Signals, action: Callable[[], None], stack: ExitStack
     """Let a signal do `action` until `stack` is closed."""
     before = signal.signal(number, lambda *_: action())
     stack.callback(signal.signal, number, before)
+
+
+def _set_all(*events: threading.Event) -> None:
+    for event in events:
+        event.set()
 
 
 def _refuse_overwriting(source_address: str, video: Path | None, log: Path | None) -> None:
@@ -242,24 +293,28 @@ def _start_page(
     settings: Settings,
     bundle: Bundle,
     identity: Identity,
+    baseline: Baseline | None,
     desk: Desk,
     timing: Timing,
     recordings: Recordings | None,
+    reception: Reception | None,
     stack: ExitStack,
 ) -> list[Output]:
     from edge.outputs.metrics import Metrics
     from edge.outputs.page.access import read_tokens
+    from edge.outputs.page.address import parse_address
     from edge.outputs.page.hub import Hub
-    from edge.outputs.page.server import PageServer, parse_address
+    from edge.outputs.page.server import PageServer
     from edge.outputs.page.serving import Serving
 
     page = settings.page
     assert page.address is not None
     host, port = parse_address(page.address)
     tokens = None if page.tokens is None else read_tokens(page.tokens)
-    serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings)
-    metrics = Metrics(identity, timing, baseline_of(settings.model, bundle))
-    hub = Hub(identity, desk, timing, read_performance(bundle))
+    serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings, reception)
+    metrics = Metrics(identity, timing, baseline)
+    rank = VIEWERS if settings.source.pace is Pace.LIVE else None
+    hub = Hub(identity, desk, timing, read_performance(bundle), page.megabits, rank=rank)
     stack.callback(hub.close)
     server = PageServer(host, port, hub, metrics, serving)
     stack.callback(server.close)
@@ -270,9 +325,10 @@ def _start_page(
 
 def _engine_maker(settings: Settings, bundle: Bundle) -> Callable[[], Engine]:
     """Makes checked engines, in a process of their own that may be killed, unless the site wants a thread."""
-    threads = max(1, (os.cpu_count() or 2) // 2)  # half of the cores are left to capture and drawing
-    checked = partial(open_checked, bundle, settings.model.precision, threads=threads)
-    return partial(EngineProcess, checked) if settings.model.own_process else checked
+    model = settings.model
+    threads = model.threads or max(1, (os.cpu_count() or 2) // 2)  # the others capture, draw and encode
+    checked = partial(open_checked, bundle, model.precision, threads=threads, spin=model.spin)
+    return partial(EngineProcess, checked) if model.own_process else checked
 
 
 def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorder]) -> None:
@@ -282,6 +338,7 @@ def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorde
         "presented": presented,
         "dropped": parts.capture.frames.dropped,
         "lost": parts.capture.lost,
+        "torn": parts.examination.signal.tearing.count,
         "risks": parts.examination.risks,
         "failures": parts.examination.failures,
         "recorded": sum(recorder.written for recorder in recorders),
@@ -297,6 +354,6 @@ def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorde
         f"{counts['captured']} frames captured, {presented} presented, {counts['dropped']} dropped, "
         f"{counts['lost']} lost by the source, "
         f"{counts['risks']} risks computed"
-        + (f"; frame p50 {frame.p50_ms:.1f} p99 {frame.p99_ms:.1f} ms" if frame else "")
-        + (f", network p50 {infer.p50_ms:.1f} p99 {infer.p99_ms:.1f} ms" if infer else "")
+        + (f"; frame {frame.words}" if frame else "")
+        + (f", network {infer.words}" if infer else "")
     )

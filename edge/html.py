@@ -17,8 +17,8 @@ td+td{font-variant-numeric:tabular-nums}.plots{display:flex;flex-wrap:wrap;gap:.
 figure{margin:0;width:10rem}figure img{width:100%}figcaption{font-size:.8rem}.scroll{overflow-x:auto}
 .note{border-left:4px solid #888;padding-left:.7rem}
 @media(max-width:40rem){table,figcaption{font-size:.75rem}th,td{padding:.2rem .25rem}}
-@media print{body{font-size:10pt}h2{break-after:avoid}
-figure,.plots svg{break-inside:avoid}}
+@media print{body{font-size:10pt}h2,p:has(+.scroll){break-after:avoid}.scroll{overflow:visible}
+.scroll,tr,figure,.plots svg{break-inside:avoid}.plots svg{max-width:14rem}}
 """
 
 

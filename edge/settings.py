@@ -20,16 +20,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge.sources.base import Pace
+from edge.sources.pace import Pace
 
 Seconds = Annotated[float, Meta(gt=0, lt=1e6)]
 Pixels = Annotated[int, Meta(ge=0)]
+Threads = Annotated[int, Meta(ge=1, le=64)]
 Precision = Literal["fp32", "fp16", "int8", "int8+fp16"]
 
 
-def says(text: str, *, option: str | None = None, metavar: str | None = None) -> Meta:
-    """What a setting means, and its option on the command line if it has one."""
-    return Meta(description=text, extra={"option": option, "metavar": metavar})
+def says(text: str, *, option: str | None = None, metavar: str | None = None, example: object = None) -> Meta:
+    """What a setting means, its option on the command line if it has one, and an example where the default
+    is None or shows nothing.
+    """
+    return Meta(description=text, extra={"option": option, "metavar": metavar, "example": example})
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,15 +45,21 @@ class SourceSettings(Section, frozen=True):
     address: Annotated[
         str | None,
         says(
-            "a video or DICOM file, a folder of images, v4l2:DEVICE, rtsp://, igtl://, images:FOLDER,fps=N, "
-            "phantom: for the synthetic scanner; faults:SCRIPT; in front of any",
+            "a video, image or DICOM file, a folder of images as a clip, v4l2:DEVICE, rtsp://, igtl://, "
+            "images:FOLDER,fps=N, phantom: for the synthetic scanner; faults:SCRIPT; in front of any",
             option="--source",
             metavar="SOURCE",
+            example="v4l2:/dev/video0",
         ),
     ] = None
     profiles: Annotated[
         Path | None,
-        says("JSON file of known screens and their ultrasound fields", option="--profiles", metavar="FILE"),
+        says(
+            "JSON file of known screens and their ultrasound fields",
+            option="--profiles",
+            metavar="FILE",
+            example="/var/lib/sonocart/profiles.json",
+        ),
     ] = None
     loop: Annotated[bool, says("begin a file again at its end", option="--loop")] = False
     pace: Annotated[
@@ -66,32 +75,77 @@ class SourceSettings(Section, frozen=True):
 class ModelSettings(Section, frozen=True):
     """Which model looks at it, and where."""
 
-    bundle: Annotated[Path | None, says("folder made by sonocart export")] = None
+    bundle: Annotated[
+        Path | None, says("folder made by sonocart export", example="/var/lib/sonocart/bundle")
+    ] = None
     precision: Annotated[
         Precision, says("of the network", option="--precision", metavar="{fp32,fp16,int8,int8+fp16}")
     ] = "fp32"
     operating_point: Annotated[
-        str | None, says("name of one of the model's own", option="--operating-point", metavar="NAME")
+        str | None,
+        says(
+            "name of one of the model's own", option="--operating-point", metavar="NAME", example="balanced"
+        ),
     ] = None
     roi: Annotated[
         tuple[Pixels, Pixels, Pixels, Pixels] | None,
-        says("region in pixels; default: found", option="--roi", metavar="X,Y,W,H"),
+        says(
+            "region in pixels; default: found", option="--roi", metavar="X,Y,W,H", example=[320, 90, 960, 720]
+        ),
     ] = None
     trust: Annotated[
         Path | None,
-        says("refuse a bundle that no key in this folder signed", option="--trust", metavar="FOLDER"),
+        says(
+            "refuse a bundle that no key in this folder signed",
+            option="--trust",
+            metavar="FOLDER",
+            example="/etc/sonocart/trust",
+        ),
     ] = None
     last_good: Annotated[
-        Path | None, says("folder for a copy of the bundle that last passed, run where another one fails")
+        Path | None,
+        says(
+            "folder for a copy of the bundle that last passed, run where another one fails",
+            example="/var/lib/sonocart/last-good",
+        ),
     ] = None
     baseline: Annotated[
         Path | None,
-        says("what sonocart accept wrote; drift is watched against it", option="--baseline", metavar="FILE"),
+        says(
+            "what sonocart accept wrote; drift is watched against it",
+            option="--baseline",
+            metavar="FILE",
+            example="/var/lib/sonocart/baseline.json",
+        ),
+    ] = None
+    passport: Annotated[
+        Path | None,
+        says(
+            "passport.json of this cart; its id is shown",
+            option="--passport",
+            metavar="FILE",
+            example="/etc/sonocart/passport.json",
+        ),
     ] = None
     audit: Annotated[
         Path | None,
-        says("append-only log of bundles run, refused and restored", option="--audit", metavar="FILE"),
+        says(
+            "append-only log of bundles run, refused and restored",
+            option="--audit",
+            metavar="FILE",
+            example="/var/lib/sonocart/audit.jsonl",
+        ),
     ] = None
+    threads: Annotated[
+        Threads | None,
+        says(
+            "of one inference on the CPU; default: half of the cores; sonocart bench threads measures",
+            option="--threads",
+            metavar="N",
+            example=2,
+        ),
+    ] = None
+    spin: Annotated[bool, says("these threads wait busily for the next picture, see threads")] = False
     own_process: Annotated[
         bool, says("run the network in a process of its own, which is killed and replaced where it hangs")
     ] = True
@@ -106,6 +160,7 @@ class PageSettings(Section, frozen=True):
             "serve the live picture; on loopback, unless there are tokens",
             option="--page",
             metavar="HOST:PORT",
+            example="127.0.0.1:8765",
         ),
     ] = None
     tokens: Annotated[
@@ -114,10 +169,17 @@ class PageSettings(Section, frozen=True):
             'JSON file with an "operator" and perhaps a "viewer" token that visitors have to show',
             option="--page-tokens",
             metavar="FILE",
+            example="/etc/sonocart/tokens.json",
         ),
     ] = None
     certificate: Annotated[
-        Path | None, says("PEM file; serve over TLS", option="--page-certificate", metavar="FILE")
+        Path | None,
+        says(
+            "PEM file; serve over TLS",
+            option="--page-certificate",
+            metavar="FILE",
+            example="/etc/sonocart/cart.pem",
+        ),
     ] = None
     key: Annotated[
         Path | None,
@@ -125,12 +187,21 @@ class PageSettings(Section, frozen=True):
             "PEM file of the certificate's key, unless it is in the same file",
             option="--page-key",
             metavar="FILE",
+            example="/etc/sonocart/cart.key",
         ),
     ] = None
     hosts: Annotated[
         tuple[str, ...], says("further names of this machine that the page answers to, without the port")
     ] = ()
     viewers: Annotated[int, Meta(ge=1, le=200), says("at a time, at most")] = 64
+    megabits: Annotated[
+        float,
+        Meta(ge=1, le=100_000),
+        says(
+            "a second, for all viewers together; where they are too many for it, each gets fewer pictures, "
+            "and smaller ones before fewer than two a second"
+        ),
+    ] = 400.0
 
 
 class ScreenSettings(Section, frozen=True):
@@ -147,10 +218,21 @@ class RecordingSettings(Section, frozen=True):
 
     video: Annotated[
         Path | None,
-        says("record the picture with the overlay", option="--record", metavar="OUT.mp4"),
+        says(
+            "record the picture with the overlay, as MP4",
+            option="--record",
+            metavar="OUT.mp4",
+            example="/var/lib/sonocart/session.mp4",
+        ),
     ] = None
     log: Annotated[
-        Path | None, says("one JSON object a presented frame", option="--log", metavar="OUT.jsonl")
+        Path | None,
+        says(
+            "one JSON object a presented frame",
+            option="--log",
+            metavar="OUT.jsonl",
+            example="/var/lib/sonocart/session.jsonl",
+        ),
     ] = None
     folder: Annotated[
         Path | None,
@@ -158,6 +240,7 @@ class RecordingSettings(Section, frozen=True):
             "keep clean and annotated recordings with all estimates here, when asked for on the page",
             option="--recordings",
             metavar="FOLDER",
+            example="/var/lib/sonocart/recordings",
         ),
     ] = None
     always: Annotated[bool, says("record into the folder from the start", option="--record-always")] = False
@@ -182,6 +265,7 @@ class RecordingSettings(Section, frozen=True):
             "folder for the last minute with all that was computed, written on SIGUSR1 and on a fault",
             option="--black-box",
             metavar="FOLDER",
+            example="/var/lib/sonocart/black-box",
         ),
     ] = None
 
@@ -191,16 +275,35 @@ class DicomSettings(Section, frozen=True):
 
     queue: Annotated[
         Path | None,
-        says("queue snapshots and recordings as DICOM here", option="--dicom", metavar="FOLDER"),
+        says(
+            "queue snapshots and recordings as DICOM here",
+            option="--dicom",
+            metavar="FOLDER",
+            example="/var/lib/sonocart/dicom",
+        ),
     ] = None
     pacs: Annotated[
-        str | None, says("send what is queued there", option="--pacs", metavar="AET@HOST:PORT")
+        str | None,
+        says(
+            "send what is queued there",
+            option="--pacs",
+            metavar="AET@HOST:PORT",
+            example="ARCHIVE@10.0.0.5:104",
+        ),
     ] = None
     own_title: Annotated[str, says("application entity title of this cart")] = "SONOCART"
-    identified: Annotated[bool, says("write the patient's name, order and dates")] = False
-    worklist: Annotated[Path | None, says("file with the order, read when a case begins")] = None
-    accession: Annotated[str | None, says("which order of the worklist")] = None
-    patient_id: Annotated[str | None, says("the patient, where there is no worklist")] = None
+    identified: Annotated[
+        bool, says("write the name, order and dates of the patient whom these settings name", example=True)
+    ] = False
+    worklist: Annotated[
+        Path | None,
+        says(
+            "file with the order, read once, when a case begins; and with those to choose from on the page",
+            example="/var/lib/sonocart/order.wl",
+        ),
+    ] = None
+    accession: Annotated[str | None, says("which order of the worklist", example="A1234")] = None
+    patient_id: Annotated[str | None, says("the patient, where there is no worklist", example="12345")] = None
     patient_name: Annotated[str, says("in DICOM's form, Family^Given")] = ""
     subject: Annotated[str, says("code instead of a name in a study without identity")] = "ANONYMOUS"
 
@@ -209,16 +312,20 @@ class LimitSettings(Section, frozen=True):
     """How much of anything."""
 
     seconds: Annotated[
-        Seconds | None, says("end after so many seconds of video", option="--seconds", metavar="N")
+        Seconds | None,
+        says("end after so many seconds of video", option="--seconds", metavar="N", example=3600.0),
     ] = None
 
 
 class ServiceSettings(Section, frozen=True):
     """The process itself."""
 
-    lock: Annotated[Path | None, says("a second instance with the same lock file ends with exit code 75")] = (
-        None
-    )
+    lock: Annotated[
+        Path | None,
+        says(
+            "a second instance with the same lock file ends with exit code 75", example="/run/sonocart/lock"
+        ),
+    ] = None
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         says("what is written to stderr, which is the journal", option="--log-level", metavar="LEVEL"),

@@ -1,32 +1,17 @@
-"""Do feature images and measured features help? `sonocart ablate STUDY --out FOLDER`.
-
-Two cross-validations on the same folds, one with and one without feature images, give four classifiers: the
-fused network with both, with one of them, and with neither. Each difference is tested in pairs, on the same
-images: DeLong for each seed, a bootstrap over patients or near-duplicate groups of the mean over seeds, and
-the corrected t-test over folds (Nadeau and Bengio 2003). It is called beyond noise only where bootstrap and
-t-test agree.
-
-FOLDER/fused and FOLDER/measured are folders of `sonocart crossval` and may stem from it.
-
-Examples:
-  sonocart ablate study --out ablation
-  sonocart ablate study --out ablation --seeds 3 --resume --json
-"""
+"""Do feature images and measured features help? `sonocart ablate STUDY --out FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from edge.errors import DataError
-from export.crossval import add_crossing_arguments, cross_validate
+from export.crossval import cross_validate
 from export.crossval_report import ALL, Pooled, fold_auc
 from export.fold import FoldResult
 from export.statistics import compare_auc, corrected_t_test
-from export.train import add_learning_arguments
 
 WITH, WITHOUT = "fused", "measured"
 LEVEL = 0.05
@@ -54,14 +39,6 @@ QUESTIONS = (
     ("do both help the network?", "feature images and measures", "neither"),
     ("does the network help the measures?", "feature images and measures", "measures without a network"),
 )
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder for results")
-    add_learning_arguments(parser, network=None, members=3)
-    add_crossing_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -21,7 +21,10 @@ LIMITS = (
     "evaluate has been run there."
 )
 UNTESTED = "Not judged yet. Run: sonocart evaluate BUNDLE STUDY --card MODEL_CARD.md"
-FIGURES = ("auc", "sensitivity", "specificity", "accuracy", "ppv", "npv")
+FIGURES = ("auc", "sensitivity", "specificity", "accuracy", "ppv", "npv", "training_accuracy")
+"""The seven that the study behind the project reports."""
+
+WRITTEN = {"training_accuracy": "in training"}
 
 
 def model_card(spec: ModelSpec, judgement: dict[str, Any] | None = None) -> str:
@@ -105,21 +108,27 @@ def _performance(judgement: dict[str, Any]) -> str:
     number, point = judgement["n"], judgement["operating_point"]
     matrix, perfect = judgement["confusion_matrix"], judgement["expected_calibration_error_if_perfect"]
     of = f" of {judgement['patients']} patients" if judgement["patients"] else ""
-    rows = "\n".join(f"| {name} | {_figure(judgement[name])} |" for name in FIGURES)
+    rows = "\n".join(f"| {WRITTEN.get(name, name)} | {_figure(judgement[name])} |" for name in FIGURES)
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in matrix.items())
     error = judgement["expected_calibration_error"]
     images = f"{number['benign']} benign and {number['malignant']} malignant images{of}"
     return f"""{judgement["precision"]}, {images} that the model was not made with, at
 "{point["name"]}" (risk {point["threshold"]:.3f}). All proportions come from one confusion matrix: {counts}.
 
-| figure | value (95 % interval: DeLong, Wilson) |
-|---|---|
+| figure | value (95 % interval by image: DeLong, Wilson) | 95 % interval by patient: bootstrap |
+|---|---|---|
 {rows}
-| expected calibration error | {error:.3f}; a perfect model would show {perfect["mean"]:.3f} |
-| Brier score | {judgement["brier"]:.3f} |"""
+| expected calibration error | {error:.3f}; a perfect model would show {perfect["mean"]:.3f} | |
+| Brier score | {judgement["brier"]:.3f} | |
+
+"In training" is the accuracy on images that the network has learnt: it says nothing of others."""
 
 
-def _figure(figure: dict[str, float | None]) -> str:
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return "not recorded | "
     if figure["value"] is None:
-        return "nothing counted"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
+        return "nothing counted | "
+    over = figure["over_patients"]
+    by_patient = "patients not known" if over is None else f"{over['low']:.3f} to {over['high']:.3f}"
+    return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f}) | {by_patient}"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import fisher_exact
 
 from edge.study.cases import LABELS, Study
-from export.marks import find_marks
 from export.pairs import Pair, group
 
 
@@ -52,8 +50,8 @@ class Findings:
         return bool(self.contradicting or self.between_patients or self.in_two_parts)
 
 
-def check_study(study: Study, images: list[NDArray[np.uint8]], pairs: list[Pair]) -> Findings:
-    """Put together what the images, their near-duplicate `pairs` and the manifest say."""
+def check_study(study: Study, kinds: Sequence[Sequence[str]], pairs: Sequence[Pair]) -> Findings:
+    """Put together what the images' `kinds` of marks, their near-duplicate `pairs` and the manifest say."""
     cases = study.cases
     clusters = defaultdict(list)
     for index, number in enumerate(group(len(cases), pairs)):
@@ -72,14 +70,14 @@ def check_study(study: Study, images: list[NDArray[np.uint8]], pairs: list[Pair]
         contradicting=tuple(m for m in groups if len({cases[i].label for i in m}) > 1),
         between_patients=tuple(p for p in pairs if cases[p.first].patient != cases[p.second].patient),
         in_two_parts=tuple((a, b) for a, b in together if cases[a].part != cases[b].part),
-        shortcuts=_shortcuts(study, images),
+        shortcuts=_shortcuts(study, kinds),
     )
 
 
-def _shortcuts(study: Study, images: list[NDArray[np.uint8]]) -> tuple[Shortcut, ...]:
+def _shortcuts(study: Study, kinds: Sequence[Sequence[str]]) -> tuple[Shortcut, ...]:
     marked = defaultdict(Counter)  # type: defaultdict[str, Counter[str]]
-    for case, image in zip(study.cases, images, strict=True):
-        for kind in find_marks(image).kinds:
+    for case, own in zip(study.cases, kinds, strict=True):
+        for kind in own:
             marked[kind][case.label] += 1
     number = [study.count(label) for label in LABELS]
     out = []

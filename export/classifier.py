@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
+from export.architecture import NETWORKS
 from export.examples import Division, Examples
-from export.kernel import COSTS, REACHES, KernelMachine, fit_kernel
+from export.kernel import AVERAGED, COSTS, REACHES, KernelMachine, Tried, fit_kernel
 from export.measures import Measures
-from export.network import NETWORKS, ResNet
+from export.network import ResNet
 from export.statistics import auc
 
 PULL = 0.02  # nats that a one-sided mixture must win over an equal one; held-out predictions are few
@@ -30,12 +32,12 @@ class Classifier(nn.Module):
     shares: Tensor
     offset: Tensor
 
-    def __init__(self, name: str, members: int = 1, vectors: int = 0):
-        """A fresh classifier of `NETWORKS`; `vectors` is the size of its kernel machine, if it has one."""
+    def __init__(self, name: str, members: int = 1, vectors: int = 0, reaches: int = 0):
+        """A fresh classifier of `NETWORKS`; `vectors` and `reaches` are its kernel machine's, if any."""
         super().__init__()
         self.networks = nn.ModuleList(ResNet(NETWORKS[name]) for _ in range(members))
         self.measures = Measures() if NETWORKS[name].measures else None
-        self.kernel = KernelMachine(Measures.NUMBER, vectors) if vectors else None
+        self.kernel = KernelMachine(Measures.NUMBER, vectors, reaches) if vectors else None
         self.register_buffer("shares", torch.tensor([1.0, 0.0]))
         self.register_buffer("offset", torch.tensor(0.0))
 
@@ -85,13 +87,13 @@ class Opinions:
         network: of the network that did not learn the example.
         kernel: of such a kernel machine; None where the classifier has none.
         fused: both by their shares; what is calibrated.
-        choice: its cost and reach.
+        choice: cost and reach of its machines, the best first.
     """
 
     network: NDArray[np.float64]
     kernel: NDArray[np.float64] | None
     fused: NDArray[np.float64]
-    choice: dict[str, float]
+    choice: tuple[tuple[float, float], ...]
 
 
 def fuse(
@@ -99,8 +101,9 @@ def fuse(
 ) -> Opinions:
     """Fit the kernel machine and its share beside the networks', all by what was held out of learning.
 
-    Cost and reach are those with the largest AUC over the held-out examples. With one division the kernel
-    machine learns its training examples; with several, each is held out once and in the end all are learnt.
+    It is the mean of the `AVERAGED` machines with the largest AUC over the held-out examples. With one
+    division they learn its training examples; with several, each is held out once and in the end all are
+    learnt.
 
     Args:
         classifier: with trained networks, on the CPU; completed in place. One without measures is left alone.
@@ -109,28 +112,31 @@ def fuse(
         logits: held-out logits of the networks, (N,); NaN where an example was never held out.
     """
     if classifier.measures is None:
-        return Opinions(logits, None, logits, {})
+        return Opinions(logits, None, logits, ())
     measured = measure(classifier.measures, examples.images)
     held = np.flatnonzero(~np.isnan(logits))
     truth = examples.malignant
-    best, choice = np.full(len(logits), np.nan), (COSTS[0], REACHES[0])
-    for cost in COSTS:
-        for reach in REACHES:
-            found = np.full(len(logits), np.nan)
-            for division in divisions:
-                found[division.judged] = _decide(
-                    fit_kernel(measured[division.train], truth[division.train], cost, reach),
-                    measured[division.judged],
-                )
-            if np.isnan(best[held[0]]) or _area(truth, found, held) > _area(truth, best, held):
-                best, choice = found, (cost, reach)
+    tried: list[tuple[float, Tried, NDArray[np.float64]]] = []
+    for cost, reach in itertools.product(COSTS, REACHES):
+        found = np.full(len(logits), np.nan)
+        for division in divisions:
+            found[division.judged] = _decide(
+                fit_kernel(measured[division.train], truth[division.train], [Tried(cost, reach)]),
+                measured[division.judged],
+            )
+        unit = float(found[held].std()) + 1e-6
+        tried.append((auc(truth[held], found[held]).value, Tried(cost, reach, unit), found / unit))
+    best = sorted(tried, key=lambda one: -one[0])[:AVERAGED]
+    machines = [machine for _, machine, _ in best]
+    opinion = np.mean([found for *_, found in best], axis=0)
     learnt = divisions[0].train if len(divisions) == 1 else np.arange(len(truth))
-    classifier.kernel = fit_kernel(measured[learnt], truth[learnt], *choice)
-    scores = np.stack([logits, best])
+    classifier.kernel = fit_kernel(measured[learnt], truth[learnt], machines)
+    scores = np.stack([logits, opinion])
     deviations = scores[:, held].std(1) + 1e-6
     shares = _weigh(truth[held], scores[:, held] / deviations[:, None]) / deviations
     classifier.shares.copy_(torch.from_numpy(shares))
-    return Opinions(logits, best, shares @ scores, {"cost": choice[0], "reach": choice[1]})
+    choice = tuple((machine.cost, machine.reach) for machine in machines)
+    return Opinions(logits, opinion, shares @ scores, choice)
 
 
 def measure(measures: Measures, images: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
@@ -145,10 +151,6 @@ def measure(measures: Measures, images: NDArray[np.uint8], batch: int = 64) -> N
 def _decide(machine: KernelMachine, measured: NDArray[np.float32]) -> NDArray[np.float64]:
     with torch.no_grad():
         return np.asarray(machine(torch.from_numpy(measured)).numpy(), np.float64)
-
-
-def _area(truth: NDArray[np.bool_], scores: NDArray[np.float64], held: NDArray[np.intp]) -> float:
-    return auc(truth[held], scores[held]).value
 
 
 def _weigh(malignant: NDArray[np.bool_], scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ images are tried; a set of figures is possible if one matrix gives each of them 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
@@ -27,17 +28,18 @@ class Reported:
 
     @classmethod
     def parse(cls, name: str, text: str) -> Reported:
-        """From `0.8667`, `86.67%` or `86.67`; the number of digits says how it was rounded.
+        """From `0.8667` or `86.67%`; the number of digits says how it was rounded.
 
         Raises:
             ValueError: not a proportion.
         """
         digits = text.strip().removesuffix("%")
-        try:
-            value = float(digits)
-        except ValueError:
-            raise ValueError(f"'{text}' for {name}") from None
-        scale = 100.0 if text.strip().endswith("%") or value > 1 else 1.0
+        if not re.fullmatch(r"\d*\.?\d+|\d+\.", digits):
+            raise ValueError(f"'{text}' for {name}")
+        value = float(digits)
+        scale = 100.0 if text.strip().endswith("%") else 1.0
+        if scale == 1 < value <= 100:
+            raise ValueError(f"'{text}' for {name}, which is above 1 (give {value / 100:.10g} or {digits}%)")
         if not 0 <= value <= scale:
             raise ValueError(f"'{text}' for {name}")
         return cls(name, value / scale, 0.5 * 10.0 ** -len(digits.partition(".")[2]) / scale)

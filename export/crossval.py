@@ -1,25 +1,10 @@
-"""Judge a way of training by cross-validation: `sonocart crossval STUDY --out FOLDER`.
-
-The study is divided into folds that share no patient and no near-duplicate; images with contradicting labels
-are left out. For each seed and fold a classifier is learnt as `sonocart train` learns it, on the other folds
-alone: early stopping, the kernel machine's cost and reach, its share, temperature and thresholds are all
-chosen within them. Then the fold is judged. A manifest with a column `fold` (`sonocart study split --folds`)
-keeps its folds for every seed; else each seed draws new ones.
-
-A fold that is done is not done again: after a kill, or to add seeds, give the same command with --resume.
-
-Examples:
-  sonocart crossval study --out cv
-  sonocart crossval study/folds.csv --out cv --seeds 3 --resume
-  sonocart crossval study --out cv --network compact --members 1 --json > cv.json
-"""
+"""Judge a way of training by cross-validation: `sonocart crossval STUDY --out FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import multiprocessing
-import os
 import signal
 import sys
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -37,16 +22,17 @@ from edge.study.cases import Study
 from edge.study.images import image_hash
 from edge.study.parts import EXCLUDED
 from edge.study.read import read_study
+from edge.study.tensors import load_tensors
 from export.crossval_report import summarise, table
 from export.examples import Examples
-from export.fit import Recipe
 from export.fold import FoldResult, FoldTask, run_fold
+from export.grouping import group_study
 from export.learn import Plan
 from export.progress import bar
+from export.recipe import Recipe
 from export.run_folder import read_record, study_hash, write_record
-from export.split import assign_folds, group_study
-from export.tensors import load_tensors
-from export.train import add_learning_arguments, check_learning_arguments, initial_hash, preprocessing_of
+from export.split import assign_folds
+from export.train import check_learning_arguments, initial_hash, preprocessing_of
 
 SETTINGS = "settings.json"
 FOLDS = "folds.json"
@@ -65,29 +51,15 @@ class CrossSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class Folds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Of each image of the study, in its order: hash of its file, group, and fold by seed."""
+    """Of each image of the study, in its order: hash of its file, group, and fold by seed.
+
+    `named` is true where the folds are those of the manifest's own column.
+    """
 
     images: tuple[str, ...]
     groups: tuple[str, ...]
     folds: tuple[tuple[str, ...], ...]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder for results")
-    add_learning_arguments(parser, network="fused", members=3)
-    add_crossing_arguments(parser)
-
-
-def add_crossing_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what cross-validation and ablation share."""
-    parser.add_argument("--folds", type=int, default=5, metavar="K", help="default 5")
-    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="repetitions (default 1)")
-    cores = len(os.sched_getaffinity(0))
-    parser.add_argument("--jobs", type=int, default=cores, metavar="N", help="folds at once (default: cores)")
-    parser.add_argument("--resume", action="store_true", help="keep the folds that are done")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    named: bool = False
 
 
 def main(args: argparse.Namespace) -> int:
@@ -168,6 +140,8 @@ def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path)
     known = read_record(path, Folds) if path.exists() else None
     if known and known.images != images:
         raise UsageError(f"the images of study '{study.root}' are no longer those of '{path}'; begin anew")
+    if known:
+        _check_named(study, known, path)
     if known and len(known.folds) >= seeds:
         return known
     grouping = group_study(study)
@@ -177,10 +151,24 @@ def _folds(study: Study, hashes: list[str], number: int, seeds: int, path: Path)
         images=images,
         groups=grouping.groups,
         folds=tuple(assign_folds(study, grouping, number, seed) for seed in range(seeds)),
+        named=any(case.fold is not None for case in study.cases),
     )
     if known and known.folds != folds.folds[: len(known.folds)]:
         raise UsageError(f"the folds of study '{study.root}' are no longer those of '{path}'; begin anew")
     return folds
+
+
+def _check_named(study: Study, known: Folds, path: Path) -> None:
+    """Where the manifest names folds, they must still be those that `known` was made from."""
+    if not known.named and all(case.fold is None for case in study.cases):
+        return
+    for case, *before in zip(study.cases, *known.folds, strict=True):
+        for fold in before:
+            if fold not in (EXCLUDED, case.fold):
+                raise UsageError(
+                    f"'{case.path}' has fold '{case.fold or ''}' in the manifest, but fold '{fold}' in "
+                    f"'{path}'; resume with the same manifest, or begin anew"
+                )
 
 
 def _run(tasks: list[FoldTask], epochs: int, jobs: int) -> None:

@@ -1,12 +1,4 @@
-"""All of the kit on a synthetic study: phantom, training, export, INT8, evaluation, live overlay.
-
-Each step is the command that you would type, printed before it runs. What is there already is kept, so a
-second start is live within seconds; --fresh begins anew.
-
-  sonocart demo                      until Ctrl-C, with the page on http://127.0.0.1:8765
-  sonocart demo --seconds 20         ends by itself
-  sonocart demo --out /tmp/try --fresh
-"""
+"""All of the kit on a synthetic study: phantom, training, export, INT8, evaluation, live overlay."""
 
 from __future__ import annotations
 
@@ -76,7 +68,14 @@ def preparation(out: Path, patients: int, seed: int) -> list[Step]:
             ),
             clip,
         ),
-        Step("Train the compact network", ("train", f"{study}", "--out", f"{run}", "--seed", f"{seed}"), run),
+        Step(
+            "Train the compact network",
+            (
+                *("train", f"{study}", "--out", f"{run}", "--seed", f"{seed}"),
+                *("--network", "compact", "--members", "1", "--epochs", "80"),
+            ),
+            run,
+        ),
         Step(
             "Export it to ONNX and check parity",
             ("export", f"{run}", "--out", f"{bundle}", "--name", "phantom-compact"),
@@ -163,18 +162,6 @@ def prepare(steps: list[Step], out: Path, say: Callable[[str], None]) -> None:
         done[step.title] = key
         _record(record, done)
         say(f"[green]✓[/] {step.title} [dim]({time.monotonic() - began:.0f} s)[/]")
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), help="folder for everything (%(default)s)"
-    )
-    parser.add_argument("--seconds", type=float, help="end after so long on air; default: until Ctrl-C")
-    parser.add_argument("--patients", type=int, default=240, help="size of the study (%(default)s)")
-    parser.add_argument("--seed", type=int, default=7, help="of study, video and training (%(default)s)")
-    parser.add_argument("--page", default="127.0.0.1:8765", help="where the page listens (%(default)s)")
-    parser.add_argument("--fresh", action="store_true", help="begin anew instead of keeping what is there")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge.bench.chart import Chart, ticks
 from edge.errors import DataError
-from export.report import table, write_page
+from edge.html import table, write_page
 
 REPORT = "report.html"
 PICTURE = 60  # of the recording's frames, when evidence has gathered
@@ -120,7 +120,14 @@ def _session(log: Path) -> str:
 
 def _stages(session: dict[str, Any]) -> str:
     rows = [
-        (name, stage["count"], *(f"{stage[key]:.2f}" for key in ("p50_ms", "p99_ms", "max_ms", "cpu_ms")))
+        (
+            name,
+            stage["count"],
+            *(
+                "-" if stage[key] is None else f"{stage[key]:.2f}"
+                for key in ("p50_ms", "p99_ms", "max_ms", "cpu_ms")
+            ),
+        )
         for name, stage in session["stages"].items()
     ]
     return (

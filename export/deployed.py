@@ -7,6 +7,7 @@ import warnings
 
 import onnx
 import torch
+from onnxscript.optimizer import optimize_ir
 from torch import Tensor, nn
 
 from edge.contract.spec import METADATA_KEY, ModelSpec, encode_spec
@@ -14,6 +15,9 @@ from export.classifier import Classifier
 from export.familiarity import Distance
 
 OPSET = 18  # TensorRT 10's parser reads 9 to 20
+
+FOLDED = 1024
+"""Elements up to which a constant is stored; larger ones are stored as their arithmetic, done on loading."""
 
 
 class Deployed(nn.Module):
@@ -56,10 +60,12 @@ def to_onnx(model: Deployed, spec: ModelSpec) -> bytes:
                 input_names=[spec.input.name],
                 output_names=[output.name for output in spec.outputs],
                 verbose=False,
+                optimize=False,
             )
         finally:
             logger.setLevel(level)
     assert program is not None
+    optimize_ir(program.model, output_size_limit=FOLDED)
     return with_metadata(program.model_proto, spec)
 
 

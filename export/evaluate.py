@@ -1,64 +1,46 @@
-"""Judge a bundle on cases that it has never met: `sonocart evaluate BUNDLE STUDY`.
-
-Of the study that the bundle was made with, only the test part is used; of any other study, every image. All
-proportions come from one confusion matrix at the bundle's operating point.
-
-Examples:
-  sonocart evaluate bundle study
-  sonocart evaluate bundle study --precision int8 --point high-sensitivity
-  sonocart evaluate bundle study --json > evaluation.json
-  sonocart evaluate bundle study --report report.html --card CARD.md --prevalence 0.2
-  sonocart evaluate bundle study --unlike thyroid/ eye.mp4
-
---report writes report.json beside report.html. --unlike asks how well pictures that the model was not made
-for are told: the named ones, and test pictures with faults drawn into them.
-"""
+"""Judge a bundle on cases that it has never met: `sonocart evaluate BUNDLE STUDY`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edge.atomic import new_file
 from edge.contract.bundle import Bundle, open_bundle
-from edge.contract.spec import PRECISIONS, OperatingPoint
+from edge.contract.spec import OperatingPoint
 from edge.engines.base import Engine
 from edge.engines.onnx import reference_engine
 from edge.errors import NoInputError, UsageError
 from edge.outputs.writable import require_writable
 from edge.study.cases import Case
+from edge.study.faults import Faults
 from edge.study.parts import held_out
 from edge.study.read import read_study
 from edge.study.tensors import case_tensor
 from export.calibration_error import perfect_calibration_error
-from export.card import model_card
+from export.card import FIGURES, WRITTEN, model_card
+from export.ceiling import Ceiling, ceiling_of
+from export.judged import (
+    STRANGE,
+    Judged,
+    coverage,
+    over_patients,
+    training_accuracy,
+    with_patients,
+    withheld_patients,
+)
 from export.prevalence import at_prevalence
 from export.progress import Step, bar
-from export.report import Judged, coverage, write_report
-from export.statistics import ConfusionMatrix, auc, brier, expected_calibration_error, wilson
+from export.report import write_report
+from export.statistics import ConfusionMatrix, brier, expected_calibration_error, wilson
 from export.unlike import Told, tell_apart
 
 THREADS = 2
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder that sonocart export wrote")
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
-    parser.add_argument("--point", metavar="NAME", help="operating point (default: the bundle's own)")
-    parser.add_argument("--report", type=Path, metavar="HTML", help="write a page for a clinical reviewer")
-    parser.add_argument("--card", type=Path, metavar="MD", help="write the model card with these figures")
-    parser.add_argument(
-        "--unlike", type=Path, nargs="*", metavar="PATH", help="folders of images, images or clips"
-    )
-    parser.add_argument("--prevalence", type=float, metavar="P", help="of the clinic, for PPV and NPV there")
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -75,17 +57,19 @@ def main(args: argparse.Namespace) -> int:
             require_writable(path, f"--{'report' if path is args.report else 'card'}")
     bundle = open_bundle(args.bundle)
     point = bundle.spec.point(args.point)
-    cases = held_out(bundle, read_study(args.study))
+    study = read_study(args.study)
+    cases = held_out(bundle, study)
     engine = reference_engine(bundle, args.precision, threads=THREADS)
     with bar("evaluating", len(cases)) as step:
         judged = run_cases(engine, bundle, point, cases, step)
     told = None
     if args.unlike is not None:
         told = tell_apart(engine, bundle.spec, cases, judged.ood, args.unlike)
-    report = judge(judged, args.prevalence, told)
+    ceiling = ceiling_of(study.root, cases, judged.risks)
+    report = judge(judged, args.prevalence, told, ceiling)
     text = json.dumps(report, indent=2)
     if args.report:
-        write_report(args.report, judged, args.prevalence, told)
+        write_report(args.report, judged, args.prevalence, told, ceiling)
         with new_file(args.report.with_suffix(".json")) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
     if args.card:
@@ -99,12 +83,14 @@ def run_cases(
     engine: Engine, bundle: Bundle, point: OperatingPoint, cases: tuple[Case, ...], step: Step
 ) -> Judged:
     """What the model says of each case."""
-    tensors, results = [], []
+    tensors, results, faults = [], [], Faults()
     for index, case in enumerate(cases):
-        tensors.append(case_tensor(case, bundle.spec.preprocessing))
-        results.append(engine.infer(tensors[-1]))
+        with faults.gather():
+            tensors.append(case_tensor(case, bundle.spec.preprocessing))
+            results.append(engine.infer(tensors[-1]))
         step(index + 1)
-    return Judged(
+    faults.refuse()
+    judged = Judged(
         bundle,
         engine.precision,
         point,
@@ -113,25 +99,28 @@ def run_cases(
         np.array([result.risk for result in results]),
         np.stack([result.heatmap for result in results]),
         np.array([result.ood for result in results]),
+        by_patient=None,
     )
+    return replace(judged, by_patient=over_patients(judged))
 
 
-def judge(judged: Judged, prevalence: float | None, told: Sequence[Told] | None) -> dict[str, Any]:
+def judge(
+    judged: Judged, prevalence: float | None, told: Sequence[Told] | None, ceiling: Ceiling | None
+) -> dict[str, Any]:
     """Every figure of the report, ready for JSON."""
     bundle, point, malignant, risks = judged.bundle, judged.point, judged.truth, judged.risks
     matrix = ConfusionMatrix.at(malignant, risks, point.threshold)
-    patients = {case.patient for case in judged.cases}
     perfect = perfect_calibration_error(risks)
-    strange = judged.ood > bundle.spec.ood_threshold
+    known = withheld_patients(judged)
     report: dict[str, Any] = {
         "bundle": bundle.id,
         "model": bundle.spec.name,
         "precision": judged.precision,
         "operating_point": {"name": point.name, "threshold": round(point.threshold, 4)},
         "n": {"benign": matrix.benign, "malignant": matrix.malignant},
-        "patients": None if None in patients else len(patients),
-        "auc": auc(malignant, risks).json(),
-        **{name: figure.json() for name, figure in matrix.figures().items()},
+        "patients": judged.patients and len(set(judged.patients)),
+        **{name: with_patients(f, judged.by_patient, name) for name, f in judged.figures().items()},
+        "training_accuracy": training_accuracy(bundle),
         "confusion_matrix": {
             "true_positive": matrix.true_positive,
             "false_positive": matrix.false_positive,
@@ -146,7 +135,10 @@ def judge(judged: Judged, prevalence: float | None, told: Sequence[Told] | None)
         "brier": round(brier(malignant, risks), 4),
         "ood": {
             "threshold": round(bundle.spec.ood_threshold, 4),
-            "withheld": wilson(int(strange.sum()), len(strange)).json(),
+            "withheld": with_patients(
+                wilson(int(judged.strange.sum()), len(judged.cases)), judged.by_patient, STRANGE
+            ),
+            "withheld_patients": known and known.json(),
         },
         "coverage": coverage(judged),
     }
@@ -156,6 +148,8 @@ def judge(judged: Judged, prevalence: float | None, told: Sequence[Told] | None)
             "prevalence": prevalence,
             **{name: figure.json() for name, figure in figures.items()},
         }
+    if ceiling is not None:
+        report["ceiling"] = ceiling.json()
     if told is not None:
         report["unlike"] = [kind.json() for kind in told]
     return report
@@ -169,17 +163,15 @@ def _table(report: dict[str, Any]) -> str:
         f"cases        {number['benign']} benign and {number['malignant']} malignant images{of}",
         f"threshold    {point['threshold']:.3f} ({point['name']})",
         "",
-        f"{'':<13}value  95 % interval",
+        f"{'':<13}value  95 % interval by image (DeLong, Wilson)   by patient (bootstrap)",
     ]
-    for name in ("auc", "accuracy", "sensitivity", "specificity", "ppv", "npv"):
-        figure = report[name]
-        text = "    -" if figure["value"] is None else "{value:.3f}  {low:.3f} to {high:.3f}".format(**figure)
-        lines.append(f"{name:<13}{text}")
+    lines += [f"{WRITTEN.get(name, name):<13}{_figure(report[name])}" for name in FIGURES]
     return "\n".join(
         [
             *lines,
             _calibration(report),
             _strange(report),
+            *_ceiling(report),
             *_clinic(report),
             "",
             f"{'':<13}called malignant  called benign",
@@ -188,12 +180,25 @@ def _table(report: dict[str, Any]) -> str:
             "",
             f"{'answered':<13}wrong, least certain withheld   wrong, strangest withheld",
             *(
-                f"{row['answered']:>8.0%}{row['wrong_by_certainty']:>32.1%}{row['wrong_by_ood']:>28.1%}"
+                f"{row['answered']:>8.0%}{_share(row['wrong_by_certainty']):>32}{_share(row['wrong_by_ood']):>28}"
                 for row in report["coverage"]
             ),
             *_unlike(report.get("unlike", ())),
         ]
     )
+
+
+def _figure(figure: dict[str, Any] | None) -> str:
+    if figure is None or figure["value"] is None:
+        return "    -"
+    over = figure["over_patients"]
+    by_patient = "patients not known" if over is None else "{low:.3f} to {high:.3f}".format(**over)
+    return f"{figure['value']:.3f}  {figure['low']:.3f} to {figure['high']:<31.3f}{by_patient}"
+
+
+def _share(figure: dict[str, Any]) -> str:
+    """A share with the interval over patients, or by image where they are not known."""
+    return "{:.1%} ({low:.0%} to {high:.0%})".format(figure["value"], **(figure["over_patients"] or figure))
 
 
 def _calibration(report: dict[str, Any]) -> str:
@@ -207,8 +212,21 @@ def _calibration(report: dict[str, Any]) -> str:
 
 def _strange(report: dict[str, Any]) -> str:
     withheld, threshold = report["ood"]["withheld"], report["ood"]["threshold"]
-    share = "{value:.1%} ({low:.1%} to {high:.1%})".format(**withheld)
-    return f"{'strange':<13}{share} of these images have ood above {threshold:.2f}; live they get no risk"
+    patients = report["ood"]["withheld_patients"]
+    of = "" if patients is None else f", of {patients['value']:.1%} of the patients at least one"
+    return (
+        f"{'strange':<13}{_share(withheld)} of these images have ood above {threshold:.2f}{of}; "
+        "live they get no risk"
+    )
+
+
+def _ceiling(report: dict[str, Any]) -> list[str]:
+    if "ceiling" not in report:
+        return []
+    reached = "{value:.3f} ({low:.3f} to {high:.3f}) of it".format(**report["ceiling"]["reached"])
+    return [
+        f"{'ceiling':<13}{report['ceiling']['auc']:.3f}  of these synthetic patients' AUC; reached {reached}"
+    ]
 
 
 def _clinic(report: dict[str, Any]) -> list[str]:

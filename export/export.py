@@ -1,12 +1,4 @@
-"""Write a run as a bundle: `sonocart export RUN --out BUNDLE`.
-
-The bundle has one ONNX file with everything inside (uint8 frame in; risk, heat map and ood out), golden
-frames, the split, the training log and a model card. Torch and ONNX Runtime must agree,
-or nothing is written (exit 70).
-
-Examples:
-  sonocart export runs/first --out bundle
-"""
+"""Write a run as a bundle: `sonocart export RUN --out BUNDLE`."""
 
 from __future__ import annotations
 
@@ -23,6 +15,8 @@ from edge.contract.spec import SCHEMA, ModelSpec, Provenance, TensorSpec, encode
 from edge.engines.golden import golden_inputs, golden_outputs, golden_tensors, run_golden
 from edge.engines.onnx import OnnxEngine
 from edge.errors import CannotCreateError, DataError
+from edge.exam.fitting import measure_spread, spread_files
+from edge.exam.spread import UNMEASURED
 from edge.study.cases import LABELS
 from edge.study.parts import SPLIT, encode_members
 from export.card import INTENDED_USE, LIMITS, model_card
@@ -35,13 +29,6 @@ from export.run_folder import Run, read_run
 REPORTS = ("log.csv", "metrics.json")
 SENSITIVITY_MARGIN = 0.05
 """Sensitivity that a reduced precision may lose, with 95 % certainty."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that sonocart train wrote")
-    parser.add_argument("--out", type=Path, required=True, metavar="BUNDLE", help="new folder for the bundle")
-    parser.add_argument("--name", help="of the model, for the screen and reports (default: the run's folder)")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -58,8 +45,10 @@ def main(args: argparse.Namespace) -> int:
     spec = specification(run, args.name or args.run.resolve().name, heatmap.shape, familiarity.threshold)
     graph = to_onnx(model, spec)
     tensors = golden_tensors(frames, spec)
-    outputs = run_golden(OnnxEngine(graph, spec, "fp32", threads=1), tensors)
+    engine = OnnxEngine(graph, spec, "fp32", threads=1)
+    outputs = run_golden(engine, tensors)
     parity = check_parity(torch_outputs(model, tensors), outputs)
+    spread = measure_spread(engine, size) if args.spread else UNMEASURED
     files = {
         "model.json": NewFile(encode_spec(spec)),
         model_file("fp32"): NewFile(graph),
@@ -69,6 +58,7 @@ def main(args: argparse.Namespace) -> int:
         **_reports(args.run),
         **golden_inputs(frames, tensors),
         **golden_outputs("fp32", outputs),
+        **(spread_files(spread) if args.spread else {}),
     }
     bundle = create_bundle(args.out, files)
     print(f"bundle      {bundle.path}, id {bundle.id}, {len(graph) / 1e6:.1f} MB of ONNX")
@@ -76,6 +66,7 @@ def main(args: argparse.Namespace) -> int:
         f"parity      torch against ONNX Runtime: risk {parity.risk:.1e}, heat map {parity.heatmap:.1e}, "
         f"ood {parity.ood:.1e}"
     )
+    print(f"interval    {spread.words}")
     print(f"\nNext: sonocart evaluate {bundle.path} STUDY")
     return 0
 

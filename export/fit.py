@@ -20,23 +20,10 @@ from export.augment import augment
 from export.checkpoint import load_checkpoint, save_checkpoint
 from export.examples import Examples
 from export.network import ResNet
+from export.recipe import Recipe
 from export.stages import Stages
 from export.statistics import auc
 from export.team import ALONE, Team
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train. The defaults are the ones that docs/measurements reports on."""
-
-    epochs: int = 80
-    batch: int = 32
-    learning_rate: float = 2e-3  # peak, for a batch of 32
-    weight_decay: float = 0.02
-    warmup: float = 0.1  # share of all steps
-    ema: float = 0.98  # of each step's weights; a memory of 50 steps, some five epochs of 350 images
-    patience: int | None = 30  # epochs without a better validation AUC; None: keep the last
-    smoothing: float = 0.05  # of labels; pathology is certain, but one image of it is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +86,8 @@ def fit(
     share = float(train.malignant.mean())
     weights = torch.where(torch.from_numpy(train.malignant), 0.5 / share, 0.5 / (1 - share)).float()
     targets = torch.from_numpy(train.malignant).float() * (1 - recipe.smoothing) + recipe.smoothing / 2
-    images = torch.from_numpy(train.images)
+    parts = torch.from_numpy(train.images).split(recipe.batch)
+    images = torch.cat([network.reduce(part.float()).round().byte() for part in parts])
 
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]  # biases and batch norm are not shrunk
@@ -138,7 +126,7 @@ def fit(
             with stages.stage("augmentation"):
                 batch = augment(images[own].float(), generator).to(device)
             with stages.stage("feature images"):
-                prepared = network.prepare(batch).contiguous(memory_format=torch.channels_last)
+                prepared = network.describe(batch).contiguous(memory_format=torch.channels_last)
             with stages.stage("forward"):
                 with torch.autocast(device.type, torch.bfloat16, enabled=fast_half(device)):
                     logits = learner(prepared)

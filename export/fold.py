@@ -44,7 +44,7 @@ class FoldResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         risks: calibrated, by branch: "all" is the deployed graph, "network", "measures" and "brightness" are
             what each would say alone, scaled on the same held-out predictions ("brightness" unscaled).
         points: chosen within the learnt part.
-        choice: cost and reach of the kernel machine, chosen within the learnt part.
+        choice: cost and reach of the kernel machines, chosen within the learnt part.
         learnt: number of images in that part.
         seconds: wall time.
     """
@@ -57,7 +57,7 @@ class FoldResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     risks: dict[str, tuple[float, ...]]
     points: tuple[Transfer, ...]
     temperature: float
-    choice: dict[str, float]
+    choice: tuple[tuple[float, float], ...]
     learnt: int
     seconds: float
 

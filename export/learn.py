@@ -11,11 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from edge.contract.spec import OperatingPoint
+from export.architecture import NETWORKS
 from export.classifier import Classifier, Opinions, fuse
 from export.examples import Division, Examples
-from export.fit import Epoch, Fit, Recipe, fit, predict
-from export.network import NETWORKS, ResNet, load_initial
+from export.fit import Epoch, Fit, fit, predict
+from export.network import ResNet, load_initial
 from export.operating_points import choose_points
+from export.recipe import Recipe
 from export.stages import Stages
 from export.team import ALONE, Team
 from export.temperature import Scaling, fit_scaling
@@ -82,7 +84,7 @@ def learn(
     """Train a network for each division, fuse, scale and choose thresholds on what was held out.
 
     With one division the held-out part also decides which epoch is kept. With several, each network keeps its
-    last epoch, so that nothing but temperature, thresholds, and the kernel machine's cost, reach and share
+    last epoch, so that nothing but temperature, thresholds, and the kernel machines' costs, reaches and share
     has seen the held-out labels.
 
     Args:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,49 +17,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from edge.errors import DataError, NoInputError, RefusedError
+from export.architecture import Architecture
 from export.feature_images import NAMES, FeatureImages
-
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """What tells one network from another.
-
-    Attributes:
-        size: side of the square input tensor, pixels.
-        shrink: the network sees the tensor smaller by this; the measures see all of it.
-        widths: channels of the four stages.
-        blocks: residual blocks in each stage.
-        stem: kernel of the first convolution; it has stride 2.
-        pooled: max pooling follows the first convolution.
-        strides: of the four stages.
-        dropout: on the pooled features, while training.
-        feature_images: the network sees `FeatureImages` instead of the picture alone.
-        measures: a kernel machine over `Measures` stands beside the network.
-    """
-
-    size: int
-    shrink: int
-    widths: tuple[int, int, int, int]
-    blocks: tuple[int, int, int, int]
-    stem: int
-    pooled: bool
-    strides: tuple[int, int, int, int]
-    dropout: float
-    feature_images: bool
-    measures: bool
-
-
-NETWORKS = {
-    # For a few hundred images and no weights. The last stage keeps its resolution: an 8x8 heat map.
-    "compact": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, False, False),
-    # The same with the paper's feature images, and measured features fused in the graph.
-    "fused": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, True, True),
-    # That without feature images, for the ablation.
-    "measured": Architecture(128, 1, (24, 48, 96, 192), (1,) * 4, 5, True, (1, 2, 2, 1), 0.2, False, True),
-    # Fused on half as large a picture: trains three times as fast.
-    "light": Architecture(128, 2, (24, 48, 80, 112), (1,) * 4, 5, False, (2, 2, 1, 1), 0.2, True, True),
-    "resnet18": Architecture(224, 1, (64, 128, 256, 512), (2,) * 4, 7, True, (1, 2, 2, 2), 0.2, False, False),
-}
 
 
 class BasicBlock(nn.Module):
@@ -132,13 +90,19 @@ class ResNet(nn.Module):
         return self.classify(self.prepare(image))
 
     def prepare(self, image: Tensor) -> Tensor:
+        """What the first layer reads, of a float image as `forward` takes it."""
+        return self.describe(self.reduce(image))
+
+    def reduce(self, image: Tensor) -> Tensor:
+        """The picture as small as the network sees it; training does this once and not in every epoch."""
+        return F.avg_pool2d(image, self.shrink) if self.shrink > 1 else image
+
+    def describe(self, reduced: Tensor) -> Tensor:
         """What the first layer reads; in full precision, so keep it out of `torch.autocast`."""
-        if self.shrink > 1:
-            image = F.avg_pool2d(image, self.shrink)
         if self.features is not None:
-            prepared: Tensor = self.features(image)
-            return prepared
-        return (image - self.mean) / self.deviation
+            described: Tensor = self.features(reduced)
+            return described
+        return (reduced - self.mean) / self.deviation
 
     def embed(self, image: Tensor) -> Tensor:
         """Pooled features of the last stage, (N, C), of a float image as `forward` takes it."""

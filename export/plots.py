@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from edge.contract.spec import OperatingPoint
-from export.statistics import ConfusionMatrix
+from export.statistics import ConfusionMatrix, wilson
 
 Truth = NDArray[np.bool_]
 Risks = NDArray[np.float64]
@@ -73,13 +73,15 @@ def precision_recall(truth: Truth, risks: Risks, points: Sequence[OperatingPoint
 
 
 def reliability(truth: Truth, risks: Risks) -> str:
-    """Frequency of malignancy against risk in equally filled bins."""
+    """Frequency of malignancy against risk in equally filled bins, with Wilson's 95 % intervals."""
 
     def plot(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color="0.75", linewidth=1)
-        parts = np.array_split(np.argsort(risks, kind="stable"), BINS)
+        parts = np.array_split(np.argsort(risks, kind="stable"), min(BINS, len(risks)))
         mean = [risks[part].mean() for part in parts]
-        axes.plot(mean, [truth[part].mean() for part in parts], "o-", color="black")
+        shares = [wilson(int(truth[part].sum()), len(part)) for part in parts]
+        axes.vlines(mean, [s.low for s in shares], [s.high for s in shares], color="0.6", linewidth=1)
+        axes.plot(mean, [share.value for share in shares], "o-", color="black")
         axes.set(
             xlabel="risk given", ylabel="share malignant", title="Reliability", xlim=(0, 1), ylim=(0, 1.02)
         )

@@ -13,7 +13,7 @@ from export.statistics import ConfusionMatrix, Figure
 def at_prevalence(matrix: ConfusionMatrix, prevalence: float) -> dict[str, Figure]:
     """PPV and NPV by Bayes' theorem, with 95 % intervals on the logit (Mercaldo, Lau and Zhou 2007).
 
-    Where a count is 0, half an image is added to each for the interval.
+    Where a count is 0, half an image is added to each for the interval, which reaches to a figure of 0 or 1.
 
     Args:
         matrix: of the test part; both classes occur.
@@ -37,9 +37,13 @@ def at_prevalence(matrix: ConfusionMatrix, prevalence: float) -> dict[str, Figur
         Z95 * math.sqrt(tp / fn / (tp + fn) + fp / tn / (tn + fp)),
     )
     return {
-        name: Figure(float(expit(value)), float(expit(centre - spread)), float(expit(centre + spread)))
+        name: _figure(float(expit(value)), float(expit(centre - spread)), float(expit(centre + spread)))
         for name, value, centre, spread in zip(("ppv", "npv"), exact, centres, spreads, strict=True)
     }
+
+
+def _figure(value: float, low: float, high: float) -> Figure:
+    return Figure(value, 0.0 if value == 0 else low, 1.0 if value == 1 else high)
 
 
 def _log_ratio(part: float, other: float) -> float:

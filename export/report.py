@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import base64
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.bundle import Bundle
-from edge.contract.spec import OperatingPoint
-from edge.html import table as table
-from edge.html import write_page as write_page
-from edge.study.cases import Case
+from edge.html import table, write_page
 from export import plots
-from export.bootstrap import patient_bootstrap
+from export.bootstrap import ROUNDS
 from export.calibration_error import perfect_calibration_error
+from export.ceiling import Ceiling
+from export.judged import Judged, training_accuracy, withheld_patients
 from export.prevalence import at_prevalence
-from export.statistics import ConfusionMatrix, Figure, auc, brier, expected_calibration_error
-from export.unlike import Told
+from export.report_cases import errors, subgroups
+from export.statistics import ConfusionMatrix, Figure, brier, expected_calibration_error
+from export.unlike import SHARES, Told
 
-ANSWERED = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)  # shares of the images
-ERRORS = 12  # pictures in the sheet of most confident errors
 PAPER = {
     "auc": ("0.863", "as an order of magnitude: other images, scanners and patients"),
     "sensitivity": ("0.8667", "as an order of magnitude, at a threshold that it does not name"),
@@ -38,53 +33,12 @@ PAPER = {
 """The study behind the project, on its test part of 98 images, and what may be compared."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """Held-out cases with what the model said of them.
-
-    Attributes:
-        bundle: whose model it is.
-        precision: of the graph that ran.
-        point: operating point of the decisions.
-        cases: in order.
-        tensors: uint8 (N, 1, H, W), what the network saw.
-        risks: float64 (N,).
-        heatmaps: float32 (N, h, w), 0 to 1.
-        ood: float64 (N,), distance from the training images.
-    """
-
-    bundle: Bundle
-    precision: str
-    point: OperatingPoint
-    cases: tuple[Case, ...]
-    tensors: NDArray[np.uint8]
-    risks: NDArray[np.float64]
-    heatmaps: NDArray[np.float32]
-    ood: NDArray[np.float64]
-
-    @property
-    def truth(self) -> NDArray[np.bool_]:
-        """True for malignant, (N,)."""
-        return np.array([case.malignant for case in self.cases])
-
-
-def coverage(judged: Judged) -> list[dict[str, float]]:
-    """Share of wrong decisions where only the most certain, or the most familiar, images are answered."""
-    wrong = (judged.risks >= judged.point.threshold) != judged.truth
-    rows = []
-    for answered in ANSWERED:
-        number = max(1, round(answered * len(wrong)))
-        kept = [
-            np.argsort(doubt, kind="stable")[:number]
-            for doubt in (plots.uncertainty(judged.risks, judged.point.threshold), judged.ood)
-        ]
-        certain, familiar = (round(float(wrong[chosen].mean()), 4) for chosen in kept)
-        rows.append({"answered": answered, "wrong_by_certainty": certain, "wrong_by_ood": familiar})
-    return rows
-
-
 def write_report(
-    path: Path, judged: Judged, prevalence: float | None, told: Sequence[Told] | None = None
+    path: Path,
+    judged: Judged,
+    prevalence: float | None,
+    told: Sequence[Told] | None,
+    ceiling: Ceiling | None,
 ) -> None:
     """Write the page.
 
@@ -93,6 +47,7 @@ def write_report(
         judged: held-out cases.
         prevalence: of the clinic, for PPV and NPV there.
         told: pictures that the model was not made for, where they were tried.
+        ceiling: of a synthetic study.
 
     Raises:
         CannotCreateError: the file cannot be written.
@@ -102,10 +57,11 @@ def write_report(
         f"<h1>{escape(spec.name)}: evaluation</h1>",
         f"<p class=note>{escape(spec.intended_use)} {escape(spec.limits)}</p>",
         f"<p>Bundle {judged.bundle.id}, {judged.precision}; {int((~truth).sum())} benign and "
-        f"{int(truth.sum())} malignant images that the model was not made with. Decisions at "
+        f"{int(truth.sum())} malignant images{_of(judged)} that the model was not made with. Decisions at "
         f"<b>{judged.point.name}</b>: malignant if the risk is {judged.point.threshold:.3f} or more.</p>",
         "<h2>Figures</h2>",
         _figures(judged),
+        _ceiling(ceiling),
         "<h2>Operating points and their confusion matrices</h2>",
         _points(judged),
         _prevalence(judged, prevalence),
@@ -120,18 +76,13 @@ def write_report(
         "<h2>Pictures that the model was not made for</h2>",
         _unlike(judged, told),
         "<h2>Subgroups</h2>",
-        _subgroups(judged),
+        subgroups(judged),
         "<h2>Most confident errors</h2>",
-        _errors(judged),
+        errors(judged),
         "<h2>Beside the published study</h2>",
         _paper(judged),
     ]
     write_page(path, spec.name, sections)
-
-
-def _all_figures(judged: Judged, chosen: NDArray[np.int64], threshold: float) -> dict[str, Figure]:
-    truth, risks = judged.truth[chosen], judged.risks[chosen]
-    return {"auc": auc(truth, risks), **ConfusionMatrix.at(truth, risks, threshold).figures()}
 
 
 def _written(name: str) -> str:
@@ -139,35 +90,58 @@ def _written(name: str) -> str:
 
 
 def _figures(judged: Judged) -> str:
-    everything = np.arange(len(judged.cases))
-    figures = _all_figures(judged, everything, judged.point.threshold)
-    patients = [case.patient for case in judged.cases]
-    header = ["", "value", "95 % interval (DeLong, Wilson)"]
-    rows = [[_written(name), f"{f.value:.3f}", f"{f.low:.3f} to {f.high:.3f}"] for name, f in figures.items()]
-    if None not in patients:
-        header.append("95 % interval over patients (bootstrap)")
-        for row, name in zip(rows, figures, strict=True):
+    over = judged.by_patient
+    header = [
+        "",
+        "value",
+        "95 % interval by image (DeLong, Wilson)",
+        *(["by patient (bootstrap)"] if over else []),
+    ]
+    rows = []
+    for name, figure in judged.figures().items():
+        rows.append([_written(name), f"{figure.value:.3f}", _interval(figure)])
+        if over:
+            rows[-1].append(_interval(over[name]))
+    text = (
+        f"<p>By patient: {ROUNDS} bootstrap draws of the patients. Images of one patient are alike, so this "
+        "is the interval to believe; but where every image is called rightly it has no width, and the "
+        "interval by image is the one to read.</p>"
+        if over
+        else "<p>The study names no patients: images of one patient count as if they were independent.</p>"
+    )
+    return table(header, rows) + text
 
-            def value(chosen: NDArray[np.int64], name: str = name) -> float:
-                return _all_figures(judged, chosen, judged.point.threshold)[name].value
 
-            over = patient_bootstrap([str(patient) for patient in patients], value)
-            row.append(f"{over.low:.3f} to {over.high:.3f}")
-    return table(header, rows)
+def _of(judged: Judged) -> str:
+    return f" of {len(set(judged.patients))} patients" if judged.patients else ""
+
+
+def _ceiling(ceiling: Ceiling | None) -> str:
+    if ceiling is None:
+        return ""
+    return (
+        f"<p>Synthetic patients: their lesions allow an AUC of {ceiling.area:.3f}; {ceiling.reached} of it "
+        "is reached.</p>"
+    )
+
+
+def _interval(figure: Figure) -> str:
+    return "-" if math.isnan(figure.low) else f"{figure.low:.3f} to {figure.high:.3f}"
 
 
 def _points(judged: Judged) -> str:
-    rows = []
+    rows, counts = [], []
     for point in judged.bundle.spec.operating_points:
         matrix = ConfusionMatrix.at(judged.truth, judged.risks, point.threshold)
         figures = matrix.figures()
-        counts = (matrix.true_positive, matrix.false_negative, matrix.false_positive, matrix.true_negative)
-        rows.append(
-            [point.name, f"{point.threshold:.3f}", figures["sensitivity"], figures["specificity"], *counts]
-        )
-    header = ["", "threshold", "sensitivity", "specificity", "true positive", "false negative"]
-    header += ["false positive", "true negative"]
-    return table(header, rows)
+        rows.append([point.name, f"{point.threshold:.3f}", figures["sensitivity"], figures["specificity"]])
+        found = (matrix.true_positive, matrix.false_negative, matrix.false_positive, matrix.true_negative)
+        counts.append([point.name, *found])
+    return (
+        table(["", "threshold", "sensitivity", "specificity"], rows)
+        + table(["", "TP", "FN", "FP", "TN"], counts)
+        + "<p>TP, FN: malignant images called malignant, called benign; FP, TN: benign images likewise.</p>"
+    )
 
 
 def _calibration(truth: NDArray[np.bool_], risks: NDArray[np.float64]) -> str:
@@ -184,22 +158,36 @@ def _unlike(judged: Judged, told: Sequence[Told] | None) -> str:
     text = (
         f"<p>The graph says of each frame how far it lies from the training images (<code>ood</code>, "
         f"Mahalanobis); above {threshold:.2f} the cart gives no risk. Of these test images "
-        f"{float((judged.ood > threshold).mean()):.1%} are above.</p>"
+        f"{judged.strange.mean():.1%} are above{_of_patients(judged)}.</p>"
     )
     if told is None:
         return text + "<p>Other pictures were not tried: <code>sonocart evaluate --unlike</code>.</p>"
     rows = [
         [
             kind.kind,
-            kind.area,
-            *(f"{f.value:.0%}" for f in (kind.hit, kind.withheld, kind.gated, kind.either)),
+            f"{kind.area.value:.3f}",
+            *(f"{getattr(kind, name).value:.0%}" for name in SHARES[:-1]),
+            f"{kind.either.value:.0%} ({_either(kind)})",
             f"{kind.quality:.2f}",
         ]
         for kind in told
     ]
-    return text + table(
-        ["", "AUROC", "found at 5 % false alarms", "by ood", "by gates", "by either", "quality"], rows
-    )
+    header = ["", "AUROC", "5 %", "ood", "gates", "either", "quality"]
+    return f"""{text}{table(header, rows)}<p>AUROC of <code>ood</code>, test pictures against these; found
+at 5 % false alarms; withheld by <code>ood</code> at its threshold, by the gates, by either, with its interval
+over patients (by image where they are not known, or where all are withheld); median quality score.</p>"""
+
+
+def _either(kind: Told) -> str:
+    figure = kind.by_patient["either"] if kind.by_patient else kind.either
+    if figure.low == figure.high:  # draws from pictures that are all alike say nothing of others
+        figure = kind.either
+    return f"{100 * figure.low:.0f} to {100 * figure.high:.0f}"
+
+
+def _of_patients(judged: Judged) -> str:
+    share = withheld_patients(judged)
+    return "" if share is None else f"; {share.value:.1%} of the patients have at least one such image"
 
 
 def _prevalence(judged: Judged, prevalence: float | None) -> str:
@@ -213,61 +201,11 @@ def _prevalence(judged: Judged, prevalence: float | None) -> str:
     return title + table(["", "PPV", "NPV"], rows)
 
 
-def _subgroups(judged: Judged) -> str:
-    widths = [
-        case.lesion.width / case.px_per_mm if case.lesion and case.px_per_mm else None
-        for case in judged.cases
-    ]
-    known = [width for width in widths if width is not None]
-    middle = float(np.median(known)) if known else 0.0
-    columns = {
-        "site": [case.site for case in judged.cases],
-        "scanner": [case.scanner for case in judged.cases],
-        "width": [
-            None if width is None else f"{'under' if width < middle else 'from'} {middle:.0f} mm"
-            for width in widths
-        ],
-    }
-    rows = []
-    for name, values in columns.items():
-        for value in sorted({value for value in values if value is not None}):
-            chosen = np.flatnonzero([own == value for own in values])
-            figures = _all_figures(judged, chosen, judged.point.threshold)
-            rows.append(
-                [name, value, len(chosen), figures["auc"], figures["sensitivity"], figures["specificity"]]
-            )
-    if not rows:
-        return "<p>The study names no sites, scanners or sizes.</p>"
-    return table(["", "", "n", "AUC", "sensitivity", "specificity"], rows)
-
-
-def _errors(judged: Judged) -> str:
-    called = judged.risks >= judged.point.threshold
-    wrong = np.flatnonzero(called != judged.truth)
-    wrong = wrong[np.argsort(-np.abs(judged.risks[wrong] - judged.point.threshold), kind="stable")][:ERRORS]
-    if len(wrong) == 0:
-        return "<p>None.</p>"
-    tiles = []
-    for index in wrong:
-        case = judged.cases[index]
-        data = base64.b64encode(overlaid(judged.tensors[index, 0], judged.heatmaps[index])).decode()
-        words = f"{case.pathology or case.label}, risk {judged.risks[index]:.2f}"
-        image = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-        tiles.append(f"<figure>{image}<figcaption>{escape(words)}</figcaption></figure>")
-    title = "<p>What the network saw, with its heat map where it spoke for malignancy.</p>"
-    return f"{title}<div class=sheet>{''.join(tiles)}</div>"
-
-
-def overlaid(tensor: NDArray[np.uint8], heatmap: NDArray[np.float32]) -> bytes:
-    """JPEG of a tensor (H, W) with the heat map above one half in orange."""
-    heat = cv2.resize(heatmap, tensor.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    weight = np.clip((heat - 0.5) * 1.2, 0, 0.6)[..., None]
-    picture = tensor[..., None] * (1 - weight) + weight * np.array([20.0, 120.0, 255.0])
-    return cv2.imencode(".jpg", picture.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
-
-
 def _paper(judged: Judged) -> str:
-    figures = _all_figures(judged, np.arange(len(judged.cases)), judged.point.threshold)
+    learnt = training_accuracy(judged.bundle)
+    figures: dict[str, object] = {**judged.figures()}
+    if learnt is not None:
+        figures["accuracy in training"] = "{value:.3f} ({low:.3f} to {high:.3f})".format(**learnt)
     rows = [
         [_written(name), value, figures.get(name, "not measured"), compared]
         for name, (value, compared) in PAPER.items()

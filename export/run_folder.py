@@ -13,22 +13,25 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+import torch
 
 from edge.atomic import new_file
 from edge.contract.spec import OperatingPoint, Preprocessing
-from edge.errors import DataError, NoInputError
+from edge.errors import DataError, NoInputError, UsageError
 from edge.study.cases import Case
 from edge.study.parts import Member, by_hash, pseudonym
+from export.architecture import NETWORKS
 from export.checkpoint import load_checkpoint
 from export.classifier import Classifier
-from export.network import NETWORKS
 from export.split import Split
 
 WEIGHTS = "weights.safetensors"
+COLUMNS = ["path", "sha256", "group", "label", "part"]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,9 +83,16 @@ Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 def study_hash(hashes: Sequence[str], cases: Sequence[Case]) -> str:
-    """One hash of a study's content: images, labels and patients, whatever their order and file names."""
-    lines = sorted(f"{sha} {case.label} {case.patient}" for sha, case in zip(hashes, cases, strict=True))
+    """One hash of a study's content: images, labels, patients, boxes, whatever their order and file names."""
+    lines = sorted(f"{sha} {_content(case)}" for sha, case in zip(hashes, cases, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _content(case: Case) -> str:
+    """What of a manifest's line changes the tensors or their grouping; what is not named is not written."""
+    named = [f"frame={case.frame}" * bool(case.frame)]
+    named += [f"{name}={box}" for name, box in (("lesion", case.lesion), ("field", case.field)) if box]
+    return " ".join([case.label, f"{case.patient}", *filter(None, named)])
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
@@ -123,8 +133,11 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
             f"run '{folder}' has a network '{run.settings.network}'; known: {', '.join(NETWORKS)}"
         )
     tensors, _ = load_checkpoint(folder / WEIGHTS)
-    vectors = len(tensors.get("kernel.weights", ()))
-    classifier = Classifier(run.settings.network, run.settings.members, vectors)
+    weights = tensors.get("kernel.weights", torch.zeros(0, 0))
+    if weights.ndim != 2:
+        raise DataError(f"'{folder / WEIGHTS}' is not of this version; train again")
+    sizes = (weights.shape[-1], len(weights))
+    classifier = Classifier(run.settings.network, run.settings.members, *sizes)
     try:
         classifier.load_state_dict(tensors)
     except RuntimeError as error:
@@ -133,17 +146,42 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
 
 
 def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:
-    """The split with the study's own names.
+    """The split with the study's own names; that of a resumed run must be the one that it was begun with.
 
     Raises:
         DataError: the same file stands in two parts.
+        UsageError: `path` has another split.
     """
     by_hash(map(Member, hashes, split.groups, [case.label for case in cases], split.parts))
+    rows = [
+        [case.path.relative_to(root).as_posix(), sha, group, case.label, part]
+        for case, sha, group, part in zip(cases, hashes, split.groups, split.parts, strict=True)
+    ]
+    if path.exists():
+        _check_unchanged(path, rows)
+        return
     with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "sha256", "group", "label", "part"])
-        for case, sha, group, part in zip(cases, hashes, split.groups, split.parts, strict=True):
-            writer.writerow([case.path.relative_to(root).as_posix(), sha, group, case.label, part])
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+def _check_unchanged(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            before = list(csv.reader(file))[1:]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"'{path}' is no split of a run: {error}; train again") from error
+    for old, new in zip_longest(before, rows):
+        if old != new:
+            was, found = (
+                f"'{row[0]}' of {row[2]} in {row[4]}" if row and len(row) == len(COLUMNS) else "no such line"
+                for row in (old, new)
+            )
+            raise UsageError(
+                f"the split is no longer that of '{path}': was {was}, found {found}; "
+                "resume with the same study, or begin a new run"
+            )
 
 
 def _read_split(path: Path, run: Run) -> list[Member]:

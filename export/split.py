@@ -5,36 +5,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from edge.errors import DataError
 from edge.study.cases import LABELS, PARTS, Case, Study
-from edge.study.images import image_hash, read_image
 from edge.study.parts import EXCLUDED
-from export.duplicates import near_duplicates
 from export.examples import divide
-from export.pairs import Pair, group
-from export.progress import bar
+from export.grouping import Grouping, group_study
 
 SHARES = {"train": 71, "validation": 20, "test": 10}
 """The paper's parts: 698, 197 and 98 images."""
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """Which cases of a study must stay together, in the study's order.
-
-    Attributes:
-        groups: patient, or "g<number>" of a near-duplicate group.
-        excluded: near-duplicates with contradicting labels.
-        notes: what the user should know, one sentence each.
-    """
-
-    groups: tuple[str, ...]
-    excluded: tuple[bool, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +43,6 @@ class Split:
     def count_groups(self) -> dict[str, int]:
         """Number of groups in each part."""
         return {part: len({self.groups[i] for i in self.members(part)}) for part in PARTS}
-
-
-def group_study(study: Study) -> Grouping:
-    """By patient, or by near-duplicate group where no patients are known; pictures of a file stay together.
-
-    Raises:
-        DataError: equal files are of two patients, or a picture in them has two labels.
-    """
-    if study.patients_known:
-        _check_copies(study)
-        groups = tuple(str(case.patient) for case in study.cases)
-        return Grouping(groups, (False,) * len(groups), ())
-    images = [read_image(case.path, case.frame) for case in study.cases]
-    with bar("comparing images", 2 * len(images)) as step:
-        pairs = near_duplicates(images, step)
-    numbers = group(len(study.cases), [*pairs, *_same_file(study)])
-    groups = tuple(f"g{number}" for number in numbers)
-    notes = [
-        f"no patients are named, so {len(study.cases)} images are split by near-duplicate group: "
-        f"{len(pairs)} near-duplicate pairs, {numbers.max() + 1} groups"
-    ]
-    labels_of = defaultdict(set)
-    for name, case in zip(groups, study.cases, strict=True):
-        labels_of[name].add(case.label)
-    mixed = {name for name, labels in labels_of.items() if len(labels) > 1}
-    excluded = tuple(name in mixed for name in groups)
-    if mixed:
-        notes.append(
-            f"{sum(excluded)} images in {len(mixed)} groups left out: near-duplicates with contradicting "
-            "labels"
-        )
-    return Grouping(groups, excluded, tuple(notes))
 
 
 def split_study(study: Study, seed: int) -> Split:
@@ -203,32 +152,6 @@ def _check_folds(study: Study, folds: Sequence[str]) -> None:
 def _stratum(case: Case) -> tuple[str, str]:
     """Label first, so that the largest stratum of a patient's images is a malignant one if there is any."""
     return case.label, case.site or ""
-
-
-def _check_copies(study: Study) -> None:
-    patients: dict[str, Case] = {}
-    pictures: dict[tuple[str, int], Case] = {}
-    for case in study.cases:
-        content = image_hash(case.path)
-        other = patients.setdefault(content, case)
-        if other.patient != case.patient:
-            raise DataError(
-                f"'{other.path}' and '{case.path}' have the same content, but are of the patients "
-                f"'{other.patient}' and '{case.patient}'; correct the manifest"
-            )
-        other = pictures.setdefault((content, case.frame), case)
-        if other.label != case.label:
-            raise DataError(
-                f"'{other.path}' and '{case.path}' are the same picture, but labelled {other.label} and "
-                f"{case.label}; correct the manifest"
-            )
-
-
-def _same_file(study: Study) -> list[Pair]:
-    """Each further picture of a file with the first one."""
-    first: dict[Path, int] = {}
-    pairs = [(first.setdefault(case.path, index), index) for index, case in enumerate(study.cases)]
-    return [Pair(one, other, 1.0, False, "file") for one, other in pairs if one != other]
 
 
 def _own(study: Study, groups: Sequence[str], column: str) -> dict[str, str]:

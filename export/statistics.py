@@ -20,9 +20,10 @@ from edge.figures import wilson as wilson
 def auc(malignant: ArrayLike, scores: ArrayLike) -> Figure:
     """Area under the ROC curve with DeLong's interval, cut to 0..1.
 
-    DeLong, DeLong, Clarke-Pearson 1988, computed from mid-ranks (Sun and Xu 2014). At an area of 1 the
-    variance is 0 and the interval has no width: read it beside n. One image of a class says nothing about
-    how much others would differ, so the interval is 0..1; without any there is no number.
+    DeLong, DeLong, Clarke-Pearson 1988, computed from mid-ranks (Sun and Xu 2014). At an area of 1 or 0 their
+    variance is 0, whatever n is; there the interval is Wilson's for as many images as the rarer class has,
+    all of them told rightly or wrongly. One image of a class says nothing about how much others would differ,
+    so the interval is 0..1; without any there is no number.
     """
     areas, covariance = delong(malignant, np.asarray(scores, np.float64)[None])
     area, variance = float(areas[0]), float(covariance[0, 0])
@@ -30,6 +31,10 @@ def auc(malignant: ArrayLike, scores: ArrayLike) -> Figure:
         return Figure(math.nan, math.nan, math.nan)
     if math.isnan(variance):
         return Figure(area, 0.0, 1.0)
+    if area in (0.0, 1.0):
+        positive = int(np.sum(np.asarray(malignant, bool)))
+        number = min(positive, np.size(malignant) - positive)
+        return wilson(number if area else 0, number)
     spread = Z95 * math.sqrt(max(0.0, variance))
     return Figure(area, max(0.0, area - spread), min(1.0, area + spread))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 import torch.distributed as dist
+
+from edge.errors import SonocartError
 
 Shared = TypeVar("Shared")
 
@@ -33,6 +35,25 @@ class Team:
         box = [value]
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+    def lead(self, action: Callable[[], None]) -> None:
+        """The first process does `action` while the others wait; where it fails all end, and one says why.
+
+        Raises:
+            Exception: in the first process, what `action` raised.
+            SystemExit: in the others, with that error's exit code.
+        """
+        failure: Exception | None = None
+        if self.first:
+            try:
+                action()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others must not wait for ever
+                failure = error
+        code = self.share(None if failure is None else getattr(failure, "exit_code", SonocartError.exit_code))
+        if failure is not None:
+            raise failure
+        if code is not None:
+            raise SystemExit(code)
 
 
 ALONE = Team(0, 1, torch.device("cpu"))

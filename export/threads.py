@@ -9,9 +9,11 @@ from collections.abc import Callable
 
 import torch
 
+from export.architecture import NETWORKS
 from export.augment import augment
-from export.fit import Recipe, fast_half
-from export.network import NETWORKS, ResNet
+from export.fit import fast_half
+from export.network import ResNet
+from export.recipe import Recipe
 
 ROUNDS = 2
 
@@ -45,12 +47,13 @@ def training_step(name: str) -> Callable[[], None]:
     """One step on a batch as `export.fit` does it, with a fresh network of `NETWORKS`."""
     architecture = NETWORKS[name]
     network = ResNet(architecture).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.full((Recipe().batch, 1, architecture.size, architecture.size), 100.0)
+    side = architecture.size // architecture.shrink
+    images = torch.full((Recipe().batch, 1, side, side), 100.0)
 
     def step() -> None:
         batch = augment(images, torch.Generator().manual_seed(0))
         with torch.autocast("cpu", torch.bfloat16, enabled=fast_half(torch.device("cpu"))):
-            logits, _ = network.classify(network.prepare(batch))
+            logits, _ = network.classify(network.describe(batch))
         logits.float().sum().backward()
 
     return step

@@ -1,20 +1,4 @@
-"""Train a classifier on a study: `sonocart train STUDY --out RUN`.
-
-STUDY is a folder with manifest.csv, or with the folders benign/ and malignant/. It is split into training,
-validation and test part by patient (or by near-duplicate group where no patients are named); the test part is
-not looked at before `sonocart evaluate`.
-
-With --members 3, training and validation part are divided into three and a network is trained without each
-third. The three run as one graph, and temperature and thresholds are chosen on the images that each had not
-learnt: three times as many as a validation part has, so they carry over better. It takes twice as long.
-
-Examples:
-  sonocart train study --out runs/first
-  sonocart train study --out runs/resnet --network resnet18 --init resnet18.safetensors
-  sonocart train study --out runs/fused --network fused --members 3
-  sonocart train study --out runs/first --resume
-  torchrun --nproc_per_node 2 -m edge train study --out runs/two-gpus
-"""
+"""Train a classifier on a study: `sonocart train STUDY --out RUN`."""
 
 from __future__ import annotations
 
@@ -28,26 +12,31 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from edge.atomic import new_file, require_place
-from edge.contract.preprocess import PREPROCESSING_ID
-from edge.contract.spec import Preprocessing
+from edge.contract.spec import PREPROCESSING_ID, Preprocessing
 from edge.errors import CannotCreateError, NoInputError, UsageError
 from edge.study.cases import Study
 from edge.study.images import image_hash
 from edge.study.read import read_study
+from edge.study.tensors import load_tensors
+from export.architecture import NETWORKS
+from export.bootstrap import patient_bootstrap
 from export.checkpoint import save_checkpoint
 from export.examples import Division, Examples, divide
 from export.familiarity import fit_familiarity, write_familiarity
-from export.fit import Epoch, Recipe
+from export.fit import Epoch, predict
+from export.judged import with_patients
 from export.learn import Learned, Plan, learn
-from export.network import NETWORKS
 from export.operating_points import DEFAULT, performance
 from export.progress import bar
+from export.recipe import Recipe
 from export.run_folder import (
     WEIGHTS,
     Run,
@@ -61,50 +50,13 @@ from export.run_folder import (
 )
 from export.split import Split, split_study
 from export.stages import Stages
-from export.statistics import Figure, auc
+from export.statistics import Figure, auc, wilson
 from export.team import Team, join_team
-from export.tensors import load_tensors
 from export.threads import choose_threads, training_step
 
 SETTINGS = "settings.json"
-RECIPE = Recipe()
 LESION_CONTEXT = 1.8
 """Side of the square cut around a lesion, in lesion sizes: room for what lies behind it."""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder or manifest file")
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="new folder for the run")
-    add_learning_arguments(parser, network="compact", members=1)
-    parser.add_argument("--seed", type=int, default=0, help="of split and training (default 0)")
-    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-
-
-def add_learning_arguments(parser: argparse.ArgumentParser, network: str | None, members: int) -> None:
-    """Declare what cross-validation and ablation share with training; no `network`, no choice of it."""
-    if network is not None:
-        parser.add_argument(
-            "--network",
-            choices=NETWORKS,
-            default=network,
-            help=f"all but resnet18 suit few images (default {network})",
-        )
-    parser.add_argument(
-        "--members", type=int, default=members, metavar="K", help=f"networks in the graph (default {members})"
-    )
-    parser.add_argument(
-        "--init", type=Path, metavar="FILE", help="weights to start from, torchvision's names"
-    )
-    parser.add_argument(
-        "--region",
-        choices=("field", "lesion"),
-        default="field",
-        help="look at the ultrasound field (default) or at the lesion with its surroundings",
-    )
-    parser.add_argument(
-        "--epochs", type=int, default=RECIPE.epochs, help=f"at most (default {RECIPE.epochs})"
-    )
 
 
 def check_learning_arguments(args: argparse.Namespace) -> None:
@@ -141,10 +93,12 @@ def _train(args: argparse.Namespace, team: Team) -> int:
         tensors = load_tensors(study.cases, settings.preprocessing, step)
     malignant = np.array([case.malignant for case in study.cases])
     chosen, divisions = _divide(split, malignant, args.members, args.seed)
-    if team.first:
+
+    def open_folder() -> None:
         _open_folder(args.out, settings, resume=args.resume)
         write_split(args.out / "split.csv", study.cases, hashes, split, study.root)
-    team.share(None)  # nobody trains before the folder is there
+
+    team.lead(open_folder)
     if team.size == 1:
         with stages.stage("choice of threads"):
             choose_threads(training_step(args.network))
@@ -186,6 +140,7 @@ def _train(args: argparse.Namespace, team: Team) -> int:
     area = auc([case.malignant for case in images], logits)
     metrics = {
         "validation_auc": area.json(),
+        "training_accuracy": _training_accuracy(learned, run, split, study, tensors),
         "epochs": [len(fitted.log) for fitted in learned.fits],
         "best_epoch": [fitted.best for fitted in learned.fits],
         "threads": torch.get_num_threads(),
@@ -218,6 +173,20 @@ def _divide(
         numbers = np.arange(len(chosen))
         return chosen, (Division(numbers[: len(train)], numbers[len(train) :]),)
     return chosen, divide(malignant[chosen], [split.groups[index] for index in chosen], members, seed)
+
+
+def _training_accuracy(
+    learned: Learned, run: Run, split: Split, study: Study, tensors: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """At the default operating point, of the training part: what has been learnt, not what it is worth."""
+    own = split.members("train")
+    (threshold,) = (point.threshold for point in run.operating_points if point.name == run.operating_point)
+    called = expit(predict(learned.classifier, tensors[own]) / run.temperature) >= threshold
+    right = called == np.array([study.cases[index].malignant for index in own])
+    over = None
+    if study.patients_known:
+        over = patient_bootstrap([split.groups[i] for i in own], lambda chosen: float(right[chosen].mean()))
+    return with_patients(wilson(int(right.sum()), len(right)), None if over is None else {"": over}, "")
 
 
 def _record(settings: Settings, split: Split, learned: Learned, prevalence: float) -> Run:

@@ -22,29 +22,35 @@ from edge.contract.roi import Roi
 from edge.contract.spec import ModelSpec
 from edge.engines.base import Engine
 from edge.errors import NoInputError
-from edge.exam.gates import judge, measure, quality, thin_bright
+from edge.exam.gates import Staying, judge, measure, quality
+from edge.exam.lesion import cut_off
 from edge.exam.roi import FieldFinder
 from edge.sources.base import Pace, SourceEnded
 from edge.sources.faults import DRAWN
 from edge.sources.open import open_source
 from edge.study.cases import Case
 from edge.study.images import is_image_name, read_image
+from export.bootstrap import patient_bootstraps
+from export.judged import patients_of, with_patients
 from export.progress import bar
 from export.statistics import Figure, auc, wilson
 
+SHARES = ("hit", "withheld", "gated", "either")
 FALSE_ALARM = 0.05
 MOST = 200  # pictures of each kind, evenly spaced
 EVERY = 5  # frames of a clip
+CUT = "spoilt: lesion cut off"
 
 Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A picture and the part of it that is analysed."""
+    """A picture, the part of it that is analysed, and the lesion where an operator has marked it."""
 
     frame: Frame
     field: Roi
+    lesion: Roi | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ class Told:
         gated: share withheld by the cart's gates, which see colour and marks.
         either: share withheld by one of the two.
         quality: median of the cart's image-quality score, 0 to 1.
+        by_patient: `hit` to `either` with intervals over patients; None where these are not known.
     """
 
     kind: str
@@ -68,13 +75,14 @@ class Told:
     gated: Figure
     either: Figure
     quality: float
+    by_patient: dict[str, Figure] | None
 
     def json(self) -> dict[str, Any]:
         """For `json.dumps`."""
-        figures = ("area", "hit", "withheld", "gated", "either")
         return {
             "kind": self.kind,
-            **{name: getattr(self, name).json() for name in figures},
+            "area": self.area.json(),
+            **{name: with_patients(getattr(self, name), self.by_patient, name) for name in SHARES},
             "quality": round(self.quality, 3),
         }
 
@@ -95,22 +103,25 @@ def tell_apart(
         NoInputError: one of `others` has no picture.
     """
     level = float(np.quantile(known, 1 - FALSE_ALARM))
-    kinds: list[tuple[str, Callable[[], Iterator[Shown]]]] = [
-        ("test pictures", lambda: _test(cases)),
-        *((path.name, _reader(path)) for path in others),
-        *((f"drawn: {name}", _drawer(cases, draw)) for name, draw in DRAWN.items()),
-        *((f"spoilt: {name}", _spoiler(cases, spoil)) for name, spoil in SPOILT.items()),
+    patients = patients_of(cases)
+    kinds: list[tuple[str, Callable[[], Iterator[Shown]], list[str] | None]] = [
+        ("test pictures", lambda: _test(cases), patients),
+        *((f"{kind}, marked", pictures, patients) for kind, pictures in _marked(cases)),
+        *((path.name, _reader(path), None) for path in others),
+        *((f"drawn: {name}", _drawer(cases, draw), patients) for name, draw in DRAWN.items()),
+        *((f"spoilt: {name}", _spoiler(cases, spoil), patients) for name, spoil in SPOILT.items()),
+        (CUT, lambda: map(_unmarked, _cut(cases)), patients),
     ]
     out = []
     with bar("other pictures", len(kinds)) as step:
-        for number, (kind, pictures) in enumerate(kinds, 1):
+        for number, (kind, pictures, of) in enumerate(kinds, 1):
             found = [_ask(engine, spec, shown) for shown in pictures()]
             if not found:
                 raise NoInputError(
                     f"'{kind}' has no picture; expected a folder of images, an image or a clip"
                 )
             step(number, kind)
-            out.append(_compare(kind, found, known, level, spec.ood_threshold))
+            out.append(_compare(kind, found, of, known, level, spec.ood_threshold))
     return out
 
 
@@ -118,41 +129,79 @@ def _ask(engine: Engine, spec: ModelSpec, shown: Shown) -> tuple[float, bool, fl
     """The picture's `ood`, whether a gate withholds it, and its quality."""
     size = spec.preprocessing
     box, bounds = shown.field, shown.frame.bounds
-    if size.region == "lesion":  # nobody has marked one: the middle stands for it
-        box = Roi(box.x + box.width // 4, box.y + box.height // 4, box.width // 2, box.height // 2)
+    if size.region == "lesion":  # where nobody has marked one, the middle stands for it
+        box = shown.lesion or Roi(
+            box.x + box.width // 4, box.y + box.height // 4, box.width // 2, box.height // 2
+        )
     ood = engine.infer(prepare(shown.frame, size.crop(box, bounds), size.width, size.height)).ood
-    # In a single picture everything stays where it is.
-    features = measure(shown.frame, shown.field, thin_bright(shown.frame, shown.field))
-    return ood, judge(features) is not None, quality(features)
+    staying = Staying()  # in a single picture everything does: three looks, as the cart takes them
+    marks = [staying.count(shown.frame, shown.field, fresh=True) for _ in range(3)][-1]
+    features = measure(shown.frame, shown.field, marks)
+    gated = judge(features) is not None
+    if shown.lesion is not None:
+        gated = gated or cut_off(shown.frame, shown.lesion, shown.field)
+    return ood, gated, quality(features)
 
 
 def _compare(
     kind: str,
     found: Sequence[tuple[float, bool, float]],
+    patients: list[str] | None,
     known: NDArray[np.float64],
     level: float,
     threshold: float,
 ) -> Told:
     ood, gated, qualities = (np.array(values) for values in zip(*found, strict=True))
 
-    def share(hits: NDArray[np.bool_]) -> Figure:
-        return wilson(int(hits.sum()), len(hits))
-
+    hits = dict(zip(SHARES, (ood > level, ood > threshold, gated, gated | (ood > threshold)), strict=True))
     return Told(
         kind,
         auc(np.arange(len(known) + len(ood)) >= len(known), np.concatenate([known, ood])),
-        share(ood > level),
-        share(ood > threshold),
-        share(gated),
-        share(gated | (ood > threshold)),
-        float(np.median(qualities)),
+        **{name: wilson(int(hit.sum()), len(hit)) for name, hit in hits.items()},
+        quality=float(np.median(qualities)),
+        by_patient=None
+        if patients is None
+        else patient_bootstraps(
+            patients, lambda chosen: {name: float(hit[chosen].mean()) for name, hit in hits.items()}
+        ),
     )
 
 
 def _test(cases: Sequence[Case]) -> Iterator[Shown]:
     for case in cases:
         frame = still(read_image(case.path, case.frame))
-        yield Shown(frame, case.field or frame.bounds)
+        yield Shown(frame, case.field or frame.bounds, None)
+
+
+def _marked(cases: Sequence[Case]) -> list[tuple[str, Callable[[], Iterator[Shown]]]]:
+    """The test pictures, and those of which a side is missing, as where the operator marks every lesion."""
+    if any(case.lesion is None for case in cases):
+        return []
+
+    def whole() -> Iterator[Shown]:
+        for shown, case in zip(_test(cases), cases, strict=True):
+            yield replace(shown, lesion=case.lesion)
+
+    return [("test pictures", whole), (CUT, lambda: _cut(cases))]
+
+
+def _unmarked(shown: Shown) -> Shown:
+    return replace(shown, lesion=None)
+
+
+def _cut(cases: Sequence[Case]) -> Iterator[Shown]:
+    """The field up to the middle of the lesion, or up to its own where no box is known; the larger part."""
+    for shown, case in zip(_test(cases), cases, strict=True):
+        field = shown.frame.luma(shown.field)
+        box = case.lesion or shown.field
+        middle, half = box.x + box.width // 2 - shown.field.x, box.width // 2
+        if 2 * middle < shown.field.width:
+            part, left, right = field[:, middle:], 0, half
+        else:
+            part, left, right = field[:, :middle], max(0, middle - half), middle
+        frame = still(np.ascontiguousarray(part))
+        top, bottom = max(0, box.y - shown.field.y), min(box.bottom - shown.field.y, frame.height)
+        yield Shown(frame, frame.bounds, Roi(left, top, min(right, frame.width) - left, bottom - top))
 
 
 def _drawer(cases: Sequence[Case], draw: Callable[[Frame], None]) -> Callable[[], Iterator[Shown]]:
@@ -186,7 +235,7 @@ def _reader(path: Path) -> Callable[[], Iterator[Shown]]:
 
 
 def _whole(frame: Frame) -> Shown:
-    return Shown(frame, frame.bounds)
+    return Shown(frame, frame.bounds, None)
 
 
 def _clip(path: Path) -> Iterator[Shown]:
@@ -197,7 +246,7 @@ def _clip(path: Path) -> Iterator[Shown]:
             frame = source.read()
             field = finder.look(frame)
             if field is not None and number % EVERY == 0:
-                yield Shown(frame, field)
+                yield Shown(frame, field, None)
     except SourceEnded:
         return
     finally:
@@ -219,16 +268,9 @@ def _half(image: Image) -> Image:
     return out
 
 
-def _cut_off(image: Image) -> Image:
-    """Zoomed so far into a corner that the middle, and what lies in it, is at the border."""
-    height, width = image.shape
-    return np.asarray(cv2.resize(image[height // 2 :, width // 2 :], (width, height)), np.uint8)
-
-
 SPOILT: dict[str, Callable[[Image], Image]] = {
     "gain too low": lambda image: _gained(image, 0.35),
     "gain too high": lambda image: _gained(image, 2.2),
     "blurred": _blurred,
     "half without contact": _half,
-    "lesion cut off": _cut_off,
 }

@@ -36,9 +36,18 @@ SYSTEMD = {
     "jetson.conf": "usr/share/sonocart/jetson.conf",
     "card-bound.conf": "usr/share/sonocart/card-bound.conf",
 }
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "SECURITY.md", "LICENSE")
-# The last six are what OpenCV's wheel expects of the system.
-DEPENDS = "libc6 (>= 2.31), systemd, udev, libgl1, libice6, libsm6, libx11-6, libxcb1, libxext6"
+DOCUMENTS = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "LICENSE",
+    "docs/AT-THE-CART.md",
+    "docs/TECHNICIAN.md",
+    "docs/grafana-sonocart.json",
+)
+# The last seven are what OpenCV's wheel expects of the system.
+DEPENDS = "libc6 (>= 2.31), systemd, udev, libgl1, libglib2.0-0, libice6, libsm6, libx11-6, libxcb1, libxext6"
 CONTROL = """\
 Package: sonocart
 Version: {version}

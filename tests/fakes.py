@@ -6,8 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge.contract.preprocess import PREPROCESSING_ID
-from edge.contract.spec import SCHEMA, ModelSpec, OperatingPoint, Preprocessing, Provenance, TensorSpec
+from edge.contract.spec import (
+    PREPROCESSING_ID,
+    SCHEMA,
+    ModelSpec,
+    OperatingPoint,
+    Preprocessing,
+    Provenance,
+    TensorSpec,
+)
 from edge.engines.base import Inference, checked
 
 

@@ -6,10 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from PIL import Image
 
+from edge import daemon
 from edge.cli import run
 from edge.errors import (
     BusyError,
@@ -18,11 +21,16 @@ from edge.errors import (
     NoInputError,
     RefusedError,
     TransferError,
+    UnavailableError,
     UsageError,
 )
+from edge.sources.base import Outage, SourceEnded, SourceInfo
+from edge.sources.open import open_source
 from edge.sources.phantom import parse_options
+from edge.sources.still import PICTURES
 from tests.clips import read_clip, tissue, write_clip
 from tests.networks import write_bundle, write_study
+from tests.patience import PATIENCE_S, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -69,22 +77,20 @@ def test_signal_ends_cleanly_with_a_playable_recording(bundle, clip, tmp_path, n
     record, log = tmp_path / "o.mp4", tmp_path / "o.jsonl"
     command = [sys.executable, "-m", "edge", "run", str(bundle), "--source", str(clip), "--loop"]
     with subprocess.Popen(
-        [*command, "--record", str(record), "--log", str(log), "--page", "127.0.0.1:0"],
+        [*command, "--record", str(record), "--log", str(log), "--page", "127.0.0.1:0", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         text=True,
     ) as process:
-        for _ in range(3000):
-            if log.exists() and log.stat().st_size > 2000:
-                break
-            time.sleep(0.01)
+        wait_for(lambda: log.exists() and log.stat().st_size > 2000)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, err
-    assert "frames captured" in out
     assert "Traceback" not in err
-    assert len(read_clip(record)) == len(log.read_text().splitlines())
+    said = json.loads(out)
+    assert len(log.read_text().splitlines()) == said["presented"] > 0
+    assert len(read_clip(record)) == said["recorded"] == said["presented"] - said["recording_dropped"] > 0
 
 
 def attempt(bundle, source, *options):
@@ -116,10 +122,101 @@ def test_missing_source(bundle, tmp_path):
         attempt(bundle, tmp_path / "none.mp4")
 
 
-def test_a_clip_too_short_for_its_field_says_so(bundle, tmp_path, capfd):
-    short = write_clip(tmp_path / "short.mp4", [tissue(i) for i in range(2)])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_clip_too_short_for_its_field_says_so(bundle, tmp_path, capfd, count):
+    short = write_clip(tmp_path / "short.mp4", [tissue(i) for i in range(count)])
     assert attempt(bundle, short) == 0
-    assert "none of 2 pictures got a risk: looking for the ultrasound field" in capfd.readouterr().err
+    assert f"none of {count} pictures got a risk: looking for the ultrasound field" in capfd.readouterr().err
+
+
+def test_one_still_image_is_judged_as_a_probe_held_still(bundle, tmp_path):
+    log, picture = tmp_path / "o.jsonl", tissue(0, 240, 320)
+    Image.fromarray(picture).save(tmp_path / "still.png")
+    assert attempt(bundle, tmp_path / "still.png", "--log", log) == 0
+    last = json.loads(log.read_text().splitlines()[-1])
+    assert last["state"] == "probe still"
+    assert 0 < last["risk"] < 1
+
+
+def test_live_still_goes_on_until_it_is_ended(bundle, tmp_path):
+    """Past the pictures that it has when it is taken as fast as possible."""
+    log, over = tmp_path / "o.jsonl", threading.Event()
+    Image.fromarray(tissue(0, 240, 320)).save(tmp_path / "still.png")
+
+    def end():
+        wait_for(lambda: over.is_set() or (log.exists() and len(log.read_text().splitlines()) > PICTURES))
+        if not over.is_set():
+            signal.raise_signal(signal.SIGTERM)
+
+    with ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(end)
+        try:
+            assert attempt(bundle, tmp_path / "still.png", "--pace", "live", "--log", log) == 0
+        finally:
+            over.set()
+        ended.result()
+    assert len(log.read_text().splitlines()) > PICTURES
+
+
+def test_folder_of_different_stills_says_why_it_gets_no_risk(bundle, tmp_path, capfd):
+    (tmp_path / "stills").mkdir()
+    for number in range(3):
+        Image.fromarray(tissue(0, 240, 320)[:, :: 1 - 2 * (number % 2)]).save(
+            tmp_path / f"stills/{number}.png"
+        )
+    attempt(bundle, tmp_path / "stills")
+    assert "sonocart accept BUNDLE --cases FOLDER" in capfd.readouterr().err
+
+
+class UntilOutage:
+    """A source that ends once it has said why no picture comes."""
+
+    def __init__(self, source):
+        self._source = source
+        self._lost = False
+        self.info = source.info
+        self.close = source.close
+
+    def read(self):
+        if self._lost:
+            raise SourceEnded
+        try:
+            return self._source.read()
+        except Outage:
+            self._lost = True
+            raise
+
+
+class Silent:
+    """A source of which nothing is ever heard."""
+
+    info = SourceInfo("silent", 0, 0, 0)
+
+    def __init__(self):
+        self._closed = threading.Event()
+        self.close = self._closed.set
+
+    def read(self):
+        self._closed.wait()
+        raise SourceEnded
+
+
+def test_run_without_a_single_picture_is_an_error_that_says_what_was_found(bundle, monkeypatch):
+    monkeypatch.setattr(daemon, "open_source", lambda *a, **k: UntilOutage(open_source(*a, **k)))
+    with pytest.raises(UnavailableError, match=r"no picture came from 'rtsp.*does not deliver"):
+        attempt(bundle, "rtsp://127.0.0.1:9/x", "--pace", "live")
+
+
+def test_time_that_is_over_before_anything_is_known_is_said_to_be(bundle, monkeypatch):
+    monkeypatch.setattr(daemon, "open_source", lambda *_, **__: Silent())
+    with pytest.raises(UnavailableError, match=r"no picture came from 'silent': none within 0\.5 s"):
+        attempt(bundle, "rtsp://127.0.0.1:9/x", "--pace", "live", "--seconds", "0.5")
+
+
+@pytest.mark.parametrize("name", ["o.avi", "o.mkv", "o"])
+def test_recording_is_mp4_or_refused(bundle, clip, tmp_path, name):
+    with pytest.raises(UsageError, match=r"must end in \.mp4"):
+        attempt(bundle, clip, "--record", tmp_path / name)
 
 
 def test_truncated_source_is_shown_recorded_and_reported(bundle, clip, tmp_path, capsys):
@@ -182,6 +279,12 @@ def test_synthetic_scanner_names_what_it_does_not_know(text):
         parse_options(text)
 
 
+def test_what_is_no_baseline_is_refused_also_without_a_page(bundle, clip, tmp_path):
+    (tmp_path / "passport.json").write_text('{"bundle": "x"}')
+    with pytest.raises(DataError, match="no baseline"):
+        attempt(bundle, clip, "--baseline", str(tmp_path / "passport.json"))
+
+
 @pytest.mark.parametrize("option", ["--record", "--log"])
 def test_no_output_overwrites_the_source(bundle, clip, option):
     before = clip.read_bytes()
@@ -192,7 +295,7 @@ def test_no_output_overwrites_the_source(bundle, clip, option):
 
 def test_recording_and_log_are_two_files(bundle, clip, tmp_path):
     with pytest.raises(UsageError, match="same file"):
-        attempt(bundle, clip, "--record", str(tmp_path / "x"), "--log", str(tmp_path / "x"))
+        attempt(bundle, clip, "--record", str(tmp_path / "x.mp4"), "--log", str(tmp_path / "x.mp4"))
 
 
 def test_damaged_source_that_gives_no_frame_leaves_no_file(bundle, clip, tmp_path):

@@ -3,6 +3,7 @@
 import threading
 
 from edge.mailbox import Mailbox
+from tests.patience import PATIENCE_S
 
 
 def test_newest_replaces_what_nobody_took():
@@ -36,11 +37,26 @@ def test_abandoning_counts_what_lay_there_and_what_comes():
     assert box.dropped == 2
 
 
+def test_reader_that_is_woken_waits_no_longer_once():
+    box = Mailbox()
+    box.wake()
+    assert box.take(None) is None
+    box.put("a")
+    box.wake()
+    assert box.take(None) == "a"  # whoever has got something looks at all else too
+    assert box.take(0.001) is None
+    waker = threading.Timer(0.01, box.wake)
+    waker.start()
+    assert box.take(None) is None
+    waker.join()
+    assert not box.closed
+
+
 def test_waiting_writer_drops_nothing():
     box, seen = Mailbox(), []
     writer = threading.Thread(target=lambda: [box.put_when_empty(i) for i in range(1, 50)] and box.close())
     writer.start()
-    while (item := box.take(5)) is not None:
+    while (item := box.take(PATIENCE_S)) is not None:
         seen.append(item)
     writer.join()
     assert seen == list(range(1, 50))
@@ -53,5 +69,5 @@ def test_waiting_writer_is_released_when_the_reader_leaves():
     writer = threading.Thread(target=lambda: result.append(box.put_when_empty("b")))
     writer.start()
     box.abandon()
-    writer.join(5)
+    writer.join(PATIENCE_S)
     assert result == [False]

@@ -1,23 +1,11 @@
-"""Site acceptance: play local cases with pathology through the whole pipeline and print how it does.
-
-Each case is a still or a clip. It goes through capture, gates, preparation, network and evidence as at the
-cart, and its risk is the one that the screen would have shown with the most frames behind it; where none was
-shown, the case counts as withheld, with the reason.
-
-Examples:
-  sonocart accept bundle --cases cases
-  sonocart accept bundle --cases cases/manifest.csv --precision int8 --report accept.html
-  sonocart accept bundle --cases cases --baseline /var/lib/sonocart/baseline.json --json
-
-CASES is a folder with benign/ and malignant/, or with a manifest.csv (path,label,...), of images and clips.
-The baseline is what drift is watched against: the risks' distribution at this site, on this bundle.
-"""
+"""Site acceptance: play local cases with pathology through the whole pipeline and print how it does."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,31 +15,25 @@ from rich.console import Console
 from rich.progress import track
 
 from edge.accept.play import CLIPS, play
+from edge.accept.promise import BELOW, sentences
 from edge.accept.report import write_report
 from edge.accept.verdict import baseline, judge
 from edge.atomic import new_file
 from edge.contract.bundle import Bundle, open_bundle
-from edge.contract.spec import PRECISIONS
 from edge.engines.base import Engine
 from edge.engines.worker import EngineWorker
+from edge.exam.baseline import Baseline
+from edge.outputs.writable import require_writable
 from edge.study.parts import held_out
 from edge.study.read import read_study
 from edge.timing import Timing
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder made by sonocart export")
-    parser.add_argument("--cases", type=Path, required=True, metavar="DIR", help="folder or manifest.csv")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="default fp32")
-    parser.add_argument("--operating-point", metavar="NAME", help="default: the model's own")
-    parser.add_argument("--report", type=Path, metavar="OUT.html", help="a page for the site's file")
-    parser.add_argument("--baseline", type=Path, metavar="OUT.json", help="what drift is watched against")
-    parser.add_argument("--json", action="store_true", help="print the figures and every case as JSON")
-
-
 def main(args: argparse.Namespace) -> int:
     """Play every case, print the figures."""
+    for option in ("report", "baseline"):
+        if getattr(args, option) is not None:
+            require_writable(getattr(args, option), f"--{option}")
     bundle = open_bundle(args.bundle)
     bundle.model(args.precision)
     point = bundle.spec.point(args.operating_point)
@@ -68,15 +50,23 @@ def main(args: argparse.Namespace) -> int:
     figures = judge(bundle, args.precision, point, verdicts, timing)
     figures["left out"] = len(study.cases) - len(cases)
     if args.baseline is not None:
-        with new_file(args.baseline) as partial_file:
-            partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(baseline(figures, verdicts))))
+        _write_baseline(args.baseline, baseline(figures, verdicts))
     if args.report is not None:
         write_report(args.report, figures, verdicts)
     if args.json:
         print(json.dumps({**figures, "cases": msgspec.to_builtins(verdicts)}))
     else:
         print(_text(figures))
-    return 0
+    below = any(row["verdict"] == BELOW for row in figures["promise"].values())
+    return int(below or figures["n"]["withheld"] == len(verdicts))
+
+
+def _write_baseline(path: Path, found: Baseline) -> None:
+    if not found.cases:
+        print(f"no baseline is written to '{path}': no case was given a risk", file=sys.stderr)
+        return
+    with new_file(path) as partial_file:
+        partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
 
 
 def _engine(bundle: Bundle, precision: str) -> Engine:
@@ -86,6 +76,10 @@ def _engine(bundle: Bundle, precision: str) -> Engine:
     engine = open_engine(bundle, precision, threads=max(1, os.cpu_count() or 1))
     check_golden(bundle, engine, precision)
     return engine
+
+
+def _times(stage: dict[str, float | None]) -> str:
+    return ", ".join(f"{name} {value:.2f} ms" for name, value in stage.items() if value is not None)
 
 
 def _text(figures: dict[str, Any]) -> str:
@@ -107,14 +101,12 @@ def _text(figures: dict[str, Any]) -> str:
     if figures["brier"] is not None:
         lines.append(f"{'ECE':<13}{figures['expected_calibration_error']:.3f}   Brier {figures['brier']:.3f}")
     lines += [
+        *(f"{'promise':<13}{sentence}" for sentence in sentences(figures)),
         "",
         f"{'':<13}called malignant  called benign",
         f"{'malignant':<13}{matrix['true_positive']:>16}  {matrix['false_negative']:>13}",
         f"{'benign':<13}{matrix['false_positive']:>16}  {matrix['true_negative']:>13}",
         "",
-        *(
-            f"{name:<13}p50 {t['p50']:.2f} ms, p99 {t['p99']:.2f} ms"
-            for name, t in figures["latency_ms"].items()
-        ),
+        *(f"{name:<13}{_times(stage)}" for name, stage in figures["latency_ms"].items()),
     ]
     return "\n".join(lines)

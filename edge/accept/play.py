@@ -17,6 +17,7 @@ from edge.exam.desk import Choices, Desk
 from edge.exam.evidence import RiskEstimate
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity, Reading
+from edge.exam.spread import read_spread
 from edge.loop import Parts, run_loop
 from edge.sources.base import Pace
 from edge.sources.capture import Capture
@@ -47,7 +48,7 @@ def play(
     parts = Parts(
         capture,
         worker,
-        Examination(spec.preprocessing.region, spec.ood_threshold),
+        Examination(spec.preprocessing.region, spec.ood_threshold, spread=read_spread(bundle)),
         spec.preprocessing,
         Identity(spec.name, bundle.id, worker.engine),
         Desk(spec, Choices(roi, point)),

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from edge.accept.promise import sentences, verdict
 from edge.accept.verdict import Verdict
 from edge.html import table, write_page
 
@@ -30,7 +31,10 @@ def write_report(path: Path, figures: dict[str, Any], verdicts: Sequence[Verdict
         figure = figures[name]
         interval = "-" if figure["value"] is None else f"{figure['low']:.3f} to {figure['high']:.3f}"
         rows.append([name, "-" if figure["value"] is None else f"{figure['value']:.3f}", interval])
-    times = [[name, f"{t['p50']:.2f}", f"{t['p99']:.2f}"] for name, t in figures["latency_ms"].items()]
+    times = [
+        [name, *("-" if value is None else f"{value:.2f}" for value in stage.values())]
+        for name, stage in figures["latency_ms"].items()
+    ]
     calibration = (
         "<p>No case has a risk, so there is nothing to calibrate.</p>"
         if figures["brier"] is None
@@ -46,9 +50,15 @@ def write_report(path: Path, figures: dict[str, Any], verdicts: Sequence[Verdict
         f"<p class=note>Decisions at <b>{escape(point['name'])}</b>: malignant if the risk is "
         f"{point['threshold']:.3f} or more. Of {sum((number['benign'], number['malignant']))} cases "
         f"{number['withheld']} showed no risk, {number['withheld_malignant']} of them malignant.</p>",
+        "<h2>Verdict</h2>",
+        f"<p><b>{escape(verdict(figures))}</b></p>",
         "<h2>Figures</h2>",
         table(["", "value", "95 % interval (Wilson)"], rows),
         "<p>Cases without a risk count in abstention only.</p>",
+        "<h2>Beside what the operating point promised</h2>",
+        f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences(figures))}</ul>",
+        "<p>As promised: at most 10 points below it, with 95 % certainty.</p>",
+        "<h2>Decisions</h2>",
         table(
             ["", "called malignant", "called benign"],
             [
@@ -63,7 +73,7 @@ def write_report(path: Path, figures: dict[str, Any], verdicts: Sequence[Verdict
         if figures["reasons"]
         else "<p>Never.</p>",
         "<h2>Latency</h2>",
-        table(["stage", "p50, ms", "p99, ms"], times),
+        table(["stage", "p50, ms", "p99, ms", "max, ms"], times),
         "<h2>Cases</h2>",
         table(["case", "pathology", "risk", "frames", ""], [_row(v, point["threshold"]) for v in verdicts]),
     ]

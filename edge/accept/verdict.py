@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edge.accept.promise import compare
 from edge.contract.bundle import Bundle
 from edge.contract.spec import OperatingPoint
 from edge.exam.baseline import BINS, Baseline
+from edge.exam.performance import read_performance
 from edge.figures import ConfusionMatrix, brier, expected_calibration_error, wilson
 from edge.timing import Timing
 
@@ -61,12 +63,17 @@ def judge(
         "reasons": dict(reasons.most_common()),
         **{name: figure.json() for name, figure in matrix.figures().items()},
         "confusion_matrix": msgspec.to_builtins(matrix),
+        "promise": compare(read_performance(bundle).get(point.name), matrix),
         "expected_calibration_error": round(expected_calibration_error(truth, risks), 4) if shown else None,
         "brier": round(brier(truth, risks), 4) if shown else None,
         "latency_ms": {
-            name: {"p50": round(stages[name].p50_ms, 3), "p99": round(stages[name].p99_ms, 3)}
-            for name in ("look", "prepare", "infer", "frame")
-            if name in stages
+            name: {
+                "p50": round(stage.p50_ms, 3),
+                "p99": None if stage.p99_ms is None else round(stage.p99_ms, 3),
+                "max": round(stage.max_ms, 3),
+            }
+            for name, stage in stages.items()
+            if name in ("look", "prepare", "infer", "frame")
         },
     }
 

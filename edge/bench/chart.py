@@ -92,11 +92,11 @@ class Chart:
             f'<text x="14" y="{(TOP + bottom) / 2}" text-anchor="middle" '
             f'transform="rotate(-90 14 {(TOP + bottom) / 2})">{escape(self.y_label)}</text>'
         )
-        place = right
-        for name, colour in reversed(self.legend):
-            place -= 7 * len(name) + 26
-            frame.append(f'<rect x="{place}" y="9" width="12" height="12" fill="{colour}"/>')
-            frame.append(f'<text x="{place + 16}" y="19">{escape(name)}</text>')
+        place = LEFT  # below the axis, where it meets no title however many there are
+        for name, colour in self.legend:
+            frame.append(f'<rect x="{place}" y="{HEIGHT - 18}" width="12" height="12" fill="{colour}"/>')
+            frame.append(f'<text x="{place + 16}" y="{HEIGHT - 8}">{escape(name)}</text>')
+            place += 7 * len(name) + 32
         return (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(self.title)}">'
             f"{''.join(frame)}{''.join(self.parts)}</svg>"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.bench.result import Result, Track
+from edge.bench.result import Result, Track, supports
 from edge.bench.statistics import Ratio, Samples, percentile, ratio
 from edge.errors import DataError
 
@@ -88,7 +88,7 @@ def compare_results(before: Result, after: Result, tolerance: float) -> Verdict:
             peers = None
         if quiet or peers:
             jobs.append((name, "wall p50", Track.wall, _median, first, second, peers))
-        if quiet and not peers:
+        if quiet and not peers and supports(first, second, 0.99):
             jobs.append((name, "wall p99", Track.wall, _p99, first, second, peers))
         if first.cpu_ms and second.cpu_ms:
             jobs.append((name, "cpu mean", Track.cpu, _mean, first, second, peers))

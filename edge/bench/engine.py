@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.bench.compose import compose
 from edge.bench.conditions import Watch
-from edge.bench.environment import read_environment
-from edge.bench.measure import STANDARD, Rule, single_stream
-from edge.bench.result import SCHEMA, Comparison, Result, Settings, Track, now, summarise, version
+from edge.bench.measure import single_stream
+from edge.bench.result import Comparison, Result, Settings, Track, supports
+from edge.bench.rule import STANDARD, Rule
 from edge.bench.statistics import percentile, ratio
 from edge.contract.bundle import Bundle
 from edge.engines.base import Engine, TimedEngine
@@ -55,15 +55,18 @@ def measure_engines(
             check_golden(bundle, engines[precision], precision)
         watch = Watch()
         tracks = single_stream(
-            {precision: _query(engine, tensors) for precision, engine in engines.items()},
+            {precision: query(engine, tensors) for precision, engine in engines.items()},
             rule,
             watch,
             progress,
         )
         conditions = watch.conditions()
-        for precision, engine in engines.items():
+        overheads = {}
+        for track, (precision, engine) in zip(tuple(tracks), engines.items(), strict=True):
             if isinstance(engine, TimedEngine):
-                tracks += _phases(precision, engine, tensors)
+                phases = _phases(precision, engine, tensors)
+                tracks += phases
+                overheads[f"{precision} graph replay overhead, ms"] = _overhead(track, phases)
         names = {precision: engine.name for precision, engine in engines.items()}
     finally:
         for engine in engines.values():
@@ -73,31 +76,23 @@ def measure_engines(
         for name, value in conditions.joules.items()
         if len(precisions) == 1
     }
-    return Result(
-        schema=SCHEMA,
-        bench="engine",
-        created=now(),
-        sonocart=version(),
-        command=["sonocart", *sys.argv[1:]],
-        subject={
-            "model": bundle.spec.name,
-            "bundle": bundle.id,
+    return compose(
+        "engine",
+        bundle,
+        {
             **{f"engine {precision}": name for precision, name in names.items()},
         },
-        settings=settings,
-        environment=read_environment(),
-        conditions=conditions,
+        settings,
+        conditions,
+        tracks,
         reference=precisions[0] if len(precisions) > 1 else None,
         comparisons=[
             comparison
             for track in tracks[1 : len(precisions)]
             for comparison in compare_tracks(track, tracks[0])
         ],
-        figures=joules,
-        series={},
+        figures=joules | overheads,
         notes=_notes(rule),
-        summary={track.name: summarise(track) for track in tracks},
-        tracks=tracks,
     )
 
 
@@ -109,6 +104,8 @@ def compare_tracks(track: Track, reference: Track) -> list[Comparison]:
         "cpu mean": (Track.cpu, lambda samples: float(samples.mean())),
     }
     found = []
+    if not supports(track, reference, 0.99):
+        del metrics["wall p99"]
     for metric, (values, statistic) in metrics.items():
         result = ratio(
             track.by_round(values(track)),
@@ -129,12 +126,20 @@ def compare_tracks(track: Track, reference: Track) -> list[Comparison]:
     return found
 
 
-def _query(engine: Engine, tensors: NDArray[np.uint8]) -> Callable[[int], None]:
-    def query(i: int) -> None:
+def query(engine: Engine, tensors: NDArray[np.uint8]) -> Callable[[int], None]:
+    """Asks `engine` about one of `tensors`, uint8 (N, 1, height, width), after the other."""
+
+    def ask(i: int) -> None:
         k = i % len(tensors)
         engine.infer(tensors[k : k + 1])
 
-    return query
+    return ask
+
+
+def _overhead(whole: Track, phases: Sequence[Track]) -> float:
+    """Median time of a query beyond what the device itself works: preparing, launching the graph, waking."""
+    device = sum(float(np.median(phase.wall_ms)) for phase in phases)
+    return round(float(np.median(whole.wall_ms)) - device, 4)
 
 
 def _phases(precision: str, engine: TimedEngine, tensors: NDArray[np.uint8]) -> list[Track]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,18 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from edge.bench.cable import Cable
-from edge.bench.conditions import LOOK_SECONDS, Watch
+from edge.bench.compose import compose, source_words
 from edge.bench.decoding import all_lumas
-from edge.bench.environment import read_environment
 from edge.bench.product import Product
-from edge.bench.result import SCHEMA, Result, Settings, Track, make_track, now, summarise, version
-from edge.contract.bundle import Bundle
+from edge.bench.result import Result, Settings, Track, make_track
+from edge.bench.setup import Setup
+from edge.bench.watching import await_first, watch_pictures
 from edge.contract.frame import Frame
-from edge.engines.base import Engine
 from edge.errors import InternalError, UsageError
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Identity, Reading
-from edge.outputs.page.hub import QUALITY
+from edge.outputs.page.pace import QUALITY
 from edge.outputs.recorder import Habits, Recorder
 from edge.outputs.segment import OneFile
 from edge.phantom.counter import read_counter
@@ -56,10 +54,8 @@ class Observer:
 
 
 def measure_glass(
-    bundle: Bundle,
-    precision: str,
+    setup: Setup,
     cable: Cable,
-    open_engine: Callable[[], Engine],
     seconds: float,
     settings: Settings,
     progress: Callable[[float], None],
@@ -70,11 +66,9 @@ def measure_glass(
     were presented, in their order.
 
     Args:
-        bundle: verified.
-        precision: of the engine.
+        setup: the network and how it is run.
         cable: closed at the end.
-        open_engine: makes the engine.
-        seconds: measured, after a warm-up.
+        seconds: measured, after the first picture and a warm-up; longer where few pictures come.
         settings: for the record.
         progress: told the part that is done, 0 to 1.
 
@@ -84,20 +78,15 @@ def measure_glass(
     observer = Observer()
     with tempfile.TemporaryDirectory(prefix="sonocart-bench-") as folder:
         path = Path(folder) / "presented.mp4"
-        identity = Identity(bundle.spec.name, bundle.id, precision)
+        identity = Identity(setup.bundle.spec.name, setup.bundle.id, setup.precision)
         recorder = Recorder(OneFile(path), identity, Habits(cable.info.rate, raw=True), Timing())
-        product = Product(
-            bundle, precision, cable, open_engine, Pace.LIVE, QUALITY, outputs=(observer, recorder)
-        )
+        product = Product(setup, cable, Pace.LIVE, QUALITY, outputs=(observer, recorder))
         try:
             product.open()
+            await_first(product, cable.info.name)
             time.sleep(WARM_UP_SECONDS)
-            watch, begin_ns = Watch(), time.monotonic_ns()
-            while (passed := (time.monotonic_ns() - begin_ns) / 1e9) < seconds and not product.ended:
-                watch.look()
-                progress(passed / seconds)
-                time.sleep(LOOK_SECONDS)
-            conditions = watch.conditions()
+            begin_ns = time.monotonic_ns()
+            conditions = watch_pictures(product, cable.info.name, seconds, progress)
         finally:
             product.close()
             recorder.close()
@@ -112,25 +101,17 @@ def measure_glass(
     tracks = _tracks(observer, product, cable.shown_ns, begin_ns)
     numbers = [n for n, sequence, _ in observer.seen if product.journal.at(sequence).came >= begin_ns]
     read = [n for n in numbers if n is not None]
-    return Result(
-        schema=SCHEMA,
-        bench="glass",
-        created=now(),
-        sonocart=version(),
-        command=["sonocart", *sys.argv[1:]],
-        subject={
-            "model": bundle.spec.name,
-            "bundle": bundle.id,
-            "precision": precision,
+    return compose(
+        "glass",
+        setup.bundle,
+        {
+            "precision": setup.precision,
             "engine": product.engine,
-            "source": f"{cable.info.name}, {cable.info.width}x{cable.info.height} "
-            f"at {cable.info.rate:g} frames a second",
+            "source": source_words(cable.info),
         },
-        settings=settings,
-        environment=read_environment(),
-        conditions=conditions,
-        reference=None,
-        comparisons=[],
+        settings,
+        conditions,
+        tracks,
         figures={
             "shown": float(max(read) - min(read) + 1),
             "presented": float(len(numbers)),
@@ -141,14 +122,11 @@ def measure_glass(
             "recorded": float(len(recorded)),
             "dropped by the recorder": float(recorder.dropped),
         },
-        series={},
         notes=[
             "Shown: the numbered picture went into the cable, which here is an H.264 encoder, a pipe and a "
             "decoder instead of screen, wire and capture card. Frame out: the JPEG for viewers is made.",
             "Shown to risk: age, on the glass, of the newest picture that the drawn risk is made from.",
         ],
-        summary={track.name: summarise(track) for track in tracks},
-        tracks=tracks,
     )
 
 

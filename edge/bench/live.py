@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
 
-from edge.bench.conditions import LOOK_SECONDS, Watch
-from edge.bench.environment import read_environment
+from edge.bench.compose import compose, source_words
 from edge.bench.product import Passage, Product
-from edge.bench.result import SCHEMA, Result, Settings, Track, make_track, now, summarise, version
-from edge.contract.bundle import Bundle
-from edge.engines.base import Engine
+from edge.bench.result import Result, Settings, Track, make_track
+from edge.bench.setup import Setup
+from edge.bench.watching import await_first, watch_pictures
 from edge.errors import DataError
-from edge.outputs.page.hub import QUALITY
+from edge.outputs.page.pace import QUALITY
 from edge.sources.base import FrameSource, Pace
 
 STAGES = ("look", "prepare", "draw", "present", "planes", "jpeg")
@@ -25,10 +23,8 @@ ROUND_SECONDS = 1.0
 
 
 def measure_live(
-    bundle: Bundle,
-    precision: str,
+    setup: Setup,
     source: FrameSource,
-    open_engine: Callable[[], Engine],
     seconds: float,
     settings: Settings,
     progress: Callable[[float], None],
@@ -36,29 +32,23 @@ def measure_live(
     """Run the product at the source's rate, the network at its own, one viewer looking on.
 
     Args:
-        bundle: verified.
-        precision: of the engine.
+        setup: the network and how it is run.
         source: opened in LIVE pace; closed at the end.
-        open_engine: makes the engine.
-        seconds: measured, after a warm-up.
+        seconds: measured, after the first picture and a warm-up; longer where few pictures come.
         settings: for the record.
         progress: told the part that is done, 0 to 1.
 
     Raises:
-        DataError: the source ended before anything was measured.
+        DataError: the source gave no picture, or ended before anything was measured.
     """
-    product = Product(bundle, precision, source, open_engine, Pace.LIVE, QUALITY)
+    product = Product(setup, source, Pace.LIVE, QUALITY)
     try:
         product.open()
+        await_first(product, source.info.name)
         time.sleep(WARM_UP_SECONDS)
         since = {name: product.timing.count(name) for name in (*STAGES, "infer")}
         begin_ns, dropped = time.monotonic_ns(), product.capture.frames.dropped
-        watch = Watch()
-        while (passed := (time.monotonic_ns() - begin_ns) / 1e9) < seconds and not product.ended:
-            watch.look()
-            progress(passed / seconds)
-            time.sleep(LOOK_SECONDS)
-        conditions = watch.conditions()
+        conditions = watch_pictures(product, source.info.name, seconds, progress)
         dropped = product.capture.frames.dropped - dropped
         samples = {name: product.timing.samples(name, count) for name, count in since.items()}
     finally:
@@ -68,40 +58,29 @@ def measure_live(
         raise DataError(f"{source.info.name} ended during the warm-up of {WARM_UP_SECONDS:g} s")
     tracks = [*_passage_tracks(passages, begin_ns), *_stage_tracks(samples)]
     span = (passages[-1].presented - passages[0].presented) / 1e9
-    return Result(
-        schema=SCHEMA,
-        bench="pipeline",
-        created=now(),
-        sonocart=version(),
-        command=["sonocart", *sys.argv[1:]],
-        subject={
-            "model": bundle.spec.name,
-            "bundle": bundle.id,
-            "precision": precision,
+    return compose(
+        "pipeline",
+        setup.bundle,
+        {
+            "precision": setup.precision,
             "engine": product.engine,
-            "source": f"{source.info.name}, {source.info.width}x{source.info.height} "
-            f"at {source.info.rate:g} frames a second",
+            "source": source_words(source.info),
         },
-        settings=settings,
-        environment=read_environment(),
-        conditions=conditions,
-        reference=None,
-        comparisons=[],
+        settings,
+        conditions,
+        tracks,
         figures={
             "presented a second": round((len(passages) - 1) / span, 2),
             "risks a second": round(len(samples["infer"]) / span, 2),
             "dropped before they were presented": float(dropped),
             "CPU ms a frame": round(conditions.own_cpu_seconds * 1000 / len(passages), 3),
         },
-        series={},
         notes=[
             "Frame in: the source has delivered it. Presented: it carries the overlay and was handed to the "
             "outputs. Frame out: its JPEG is made, in a thread beside. Age: of the newest frame in the "
             "estimate that was drawn. Interval: between two presented frames.",
             "The network takes the newest frame whenever it is free and is never waited for.",
         ],
-        summary={track.name: summarise(track) for track in tracks},
-        tracks=tracks,
     )
 
 

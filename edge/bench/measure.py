@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from edge.bench.conditions import Watch
 from edge.bench.result import Track
+from edge.bench.rule import Rule
 
 TURN_SECONDS = 0.3
 """A turn is long enough for caches and branch predictors to be the candidate's own, and short enough that a
 disturbance of seconds hits every candidate alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """When a run is long enough, per candidate."""
-
-    min_queries: int
-    min_seconds: float
-    warm_up_seconds: float = 1.0
-
-
-STANDARD = Rule(min_queries=1000, min_seconds=10.0)
 
 
 def single_stream(

@@ -1,21 +1,23 @@
 """The loop that most people would write: the yardstick of the pipeline bench.
 
-OpenCV reads, converts and resizes whole frames, ONNX Runtime has its defaults (all cores, spinning workers),
-a translucent panel is blended over the whole frame, and OpenCV encodes the JPEG.
+OpenCV reads, converts and resizes whole frames, some runtime has its defaults, a translucent panel is blended
+over the whole frame, and OpenCV encodes the JPEG.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge.contract.bundle import Bundle, cpu_file, model_file
 from edge.contract.preprocess import Tensor
+from edge.contract.spec import Preprocessing
 from edge.errors import DataError
 
+Infer = Callable[[Tensor], float]
 STEPS = ("read", "convert", "infer", "blend", "encode")
 
 
@@ -32,15 +34,10 @@ def blend(frame: cv2.typing.MatLike, risk: float) -> cv2.typing.MatLike:
 class NaiveLoop:
     """Plays a file for ever; one `step` a frame. `cpu_ms` collects each step's process CPU time."""
 
-    def __init__(self, bundle: Bundle, precision: str, path: Path, quality: int):
-        """Open the file and load the same graph that the cart would run on this CPU."""
-        import onnxruntime as ort
-
-        name = cpu_file(precision)
-        graph = bundle.read(name if bundle.has(name) else model_file(precision))
-        self._session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-        self._input = bundle.spec.input.name
-        self._size = (bundle.spec.preprocessing.width, bundle.spec.preprocessing.height)
+    def __init__(self, infer: Infer, preprocessing: Preprocessing, path: Path, quality: int):
+        """Open the file; `infer` gives the risk of a tensor."""
+        self._infer = infer
+        self._size = (preprocessing.width, preprocessing.height)
         self._quality = quality
         self._path = path
         self._capture = cv2.VideoCapture(str(path))
@@ -54,9 +51,9 @@ class NaiveLoop:
         grey = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
         tensor: Tensor = np.asarray(cv2.resize(grey, self._size), np.uint8)[None, None]
         marks.append(time.process_time_ns())
-        risk, _ = self._session.run(["risk", "heatmap"], {self._input: tensor})
+        risk = self._infer(tensor)
         marks.append(time.process_time_ns())
-        frame = blend(frame, float(risk.reshape(-1)[0]))
+        frame = blend(frame, risk)
         marks.append(time.process_time_ns())
         _, jpeg = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self._quality])
         marks.append(time.process_time_ns())

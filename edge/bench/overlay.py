@@ -10,6 +10,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from edge.bench.aims import Aim
 from edge.bench.naive import blend
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
@@ -17,12 +18,13 @@ from edge.contract.spec import OperatingPoint
 from edge.exam.desk import Choices
 from edge.exam.evidence import RiskEstimate
 from edge.exam.findings import Findings
-from edge.exam.heat import heat_over
+from edge.exam.heat import HeatMap
 from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
 from edge.outputs.overlay import Overlay
 
 WIDTH, HEIGHT = 1920, 1080
+AIMS = (Aim("overlay, mean, ms of CPU", 0.0, 0.3), Aim("blend over overlay", 8.0, float("inf")))
 _FIELD = Roi(420, 120, 960, 840)
 _PERIOD_NS = 40_000_000
 
@@ -55,7 +57,7 @@ def measure_overlay(frames: int, progress: Callable[[float], None]) -> dict[str,
     spent: dict[str, list[float]] = {"overlay": [], "with heat map": [], "blend": []}
     for number in range(frames + 20):
         reading = _reading(number)
-        heat = heat_over(activation, _FIELD, (224, 224), number // 3)
+        heat = HeatMap(activation, (224, 224), _FIELD, number // 3)
         hot = replace(reading, heat=heat, choices=replace(reading.choices, heatmap=True))
         for name, turn in (
             ("overlay", lambda r=reading: plain.draw(frame, r, lit)),

@@ -80,7 +80,7 @@ def waterfall(stages: Sequence[Track]) -> str:
     tails = [percentile(track.wall(), 0.99) for track in stages]
     begins: Values = np.concatenate([[0.0], np.cumsum(medians)[:-1]])
     end = max(float(begin + tail) for begin, tail in zip(begins, tails, strict=True))
-    chart = Chart("Stages of a frame: median, line to p99", "ms", "", (0.0, end * 1.15), (len(stages), 0.0))
+    chart = Chart("Stages of a frame: median, line to p99", "ms", "", (0.0, end * 1.45), (len(stages), 0.0))
     for k, (track, begin, median, tail) in enumerate(zip(stages, begins, medians, tails, strict=True)):
         row, colour = k + 0.5, COLOURS[k % len(COLOURS)]
         label = f"{track.name}  p50 {median:.3f}  p99 {tail:.3f} ms"

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.contract.bundle import Bundle
+from edge.bench.setup import Setup
 from edge.contract.frame import Frame
 from edge.engines.base import Engine
+from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
 from edge.errors import InternalError
 from edge.exam.desk import Choices, Desk
@@ -24,10 +25,14 @@ from edge.mailbox import Mailbox
 from edge.outputs.planes import as_jfif, encode_planes
 from edge.sources.base import FrameSource, Pace, SourceEnded, SourceInfo
 from edge.sources.capture import Capture
+from edge.sources.isolated import IsolatedSource
 from edge.timing import Timing
+from edge.urgency import PICTURE, VIEWERS, urgent
 
 STUCK_S = 60.0
 """A turn that lasts longer than this has lost a frame."""
+
+DECODER, ENGINE = "decoder's process", "engine's process"
 
 
 @dataclass(slots=True)
@@ -138,6 +143,10 @@ class JpegOutput:
         self._frames.close()
 
     def _run(self) -> None:
+        with urgent(None if self._wait else VIEWERS):
+            self._encode_all()
+
+    def _encode_all(self) -> None:
         while (frame := self._frames.take(None)) is not None:
             with self._timing.stage("encode"):
                 with self._timing.stage("planes"):
@@ -150,30 +159,40 @@ class JpegOutput:
                 self._encoded.notify_all()
 
 
+def process_cpu_ns(pid: int) -> int:
+    """CPU time of a living process so far; 0 of one that is gone. See clock_getcpuclockid(3)."""
+    try:
+        return time.clock_gettime_ns(~pid << 3 | 2)
+    except OSError:
+        return 0
+
+
 class Product:
     """Capture, engine, loop and encoder, running until `close`."""
 
     def __init__(
         self,
-        bundle: Bundle,
-        precision: str,
+        setup: Setup,
         source: FrameSource,
-        open_engine: Callable[[], Engine],
         pace: Pace,
         quality: int,
         outputs: tuple[Output, ...] = (),
     ):
         """Put the parts together; no frame passes before `turn` or `open`. `outputs` come after JPEG's."""
+        bundle = setup.bundle
         self.timing = Timing()
         self.journal = Journal()
+        self._decoder = source
+        self._engine: Engine | None = None
         self._source = Turnstile(source, self.journal)
         self._output = JpegOutput(self.journal, self.timing, quality, wait=pace is Pace.MAX)
-        self._worker = EngineWorker(open_engine, self.timing)
+        self._worker = EngineWorker(self._start_engine(setup), self.timing)
         self._worker.wait_ready()
-        self.capture = Capture(self._source, pace, self.timing)
+        rank = PICTURE if pace is Pace.LIVE else None
+        self.capture = Capture(self._source, pace, self.timing, rank=rank)
         self.examination = Examination(bundle.spec.preprocessing.region, bundle.spec.ood_threshold)
         self._stop = threading.Event()
-        identity = Identity(bundle.spec.name, bundle.id, precision)
+        identity = Identity(bundle.spec.name, bundle.id, setup.precision)
         parts = Parts(
             self.capture,
             self._worker,
@@ -185,6 +204,7 @@ class Product:
             self.timing,
             pace,
             self._stop,
+            rank=rank,
         )
         self._loop = threading.Thread(target=run_loop, args=(parts,), name="loop", daemon=True)
         self.capture.start()
@@ -215,14 +235,34 @@ class Product:
         """Let all frames through."""
         self._source.grant(float("inf"))
 
-    def thread_cpu_ms(self) -> dict[str, float]:
-        """CPU time of each of the pipeline's Python threads so far."""
+    def cpu_ms(self) -> dict[str, float]:
+        """CPU time of each of the pipeline's Python threads, and of its other processes, so far."""
         names = {"capture", "engine", "loop", "bench-encoder"}
-        return {
+        threads = {
             thread.name: time.clock_gettime(time.pthread_getcpuclockid(thread.ident)) * 1000
             for thread in threading.enumerate()
             if thread.name in names and thread.ident is not None
         }
+        return threads | {name: process_cpu_ns(pid) / 1e6 for name, pid in self._processes().items()}
+
+    def elsewhere_ns(self) -> int:
+        """CPU time of the pipeline's other processes so far."""
+        return sum(process_cpu_ns(pid) for pid in self._processes().values())
+
+    def _processes(self) -> dict[str, int]:
+        parts = {DECODER: self._decoder, ENGINE: self._engine}
+        return {
+            name: part.pid
+            for name, part in parts.items()
+            if isinstance(part, (IsolatedSource, EngineProcess))
+        }
+
+    def _start_engine(self, setup: Setup) -> Callable[[], Engine]:
+        def start() -> Engine:
+            self._engine = setup.start_engine()
+            return self._engine
+
+        return start
 
     def close(self) -> None:
         """Stop every thread."""

@@ -8,7 +8,7 @@ from html import escape
 import msgspec
 
 from edge.bench.plots import cumulative, histogram, timeline, waterfall
-from edge.bench.result import Result
+from edge.bench.result import PERCENTILES, Result
 
 _STYLE = """
 body{font:15px/1.45 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -69,12 +69,14 @@ def html_report(result: Result, stages: Sequence[str] = (), drawn: Sequence[str]
 
 
 def _tables(result: Result) -> list[tuple[str, Table]]:
-    names = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
+    order = ("min", *PERCENTILES, "max", "mean")
+    names = [n for n in order if any(n in summary.wall for summary in result.summary.values())]
     rows, bounds = [], []
     for track, summary in result.summary.items():
-        wall = [_ms(summary.wall[name]) for name in names]
+        wall = [_ms(summary.wall.get(name)) for name in names]
         cpu = "-" if summary.cpu is None else _ms(summary.cpu["mean"])
-        rows.append([track, str(summary.samples), *wall, cpu, f"{summary.tail:.2f}"])
+        tail = "-" if summary.tail is None else f"{summary.tail:.2f}"
+        rows.append([track, str(summary.samples), *wall, cpu, tail])
         if not isinstance(summary.early_stopping["p90"], str):
             bounds.append([track, *(_ms(summary.early_stopping[name]) for name in ("p90", "p99", "p99.9"))])
     tables: list[tuple[str, Table]] = [
@@ -108,7 +110,9 @@ def _tables(result: Result) -> list[tuple[str, Table]]:
     return tables
 
 
-def _ms(value: float | str) -> str:
+def _ms(value: float | str | None) -> str:
+    if value is None:
+        return "-"
     return value if isinstance(value, str) else f"{value:.3f}"
 
 

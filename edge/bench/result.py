@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -13,7 +11,7 @@ import numpy as np
 from edge.atomic import new_folder
 from edge.bench.conditions import Conditions
 from edge.bench.environment import Environment
-from edge.bench.statistics import Samples, early_stopping, percentile, queries_needed
+from edge.bench.statistics import Samples, early_stopping, is_supported, percentile, queries_needed
 from edge.errors import DataError, NoInputError
 
 SCHEMA = 1
@@ -73,17 +71,17 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Of a track, milliseconds.
 
     Attributes:
-        wall: p50 to p99.9 (nearest rank, as MLPerf), max, mean.
+        wall: min, p50 to p99.9 (nearest rank, as MLPerf; those that so many samples support), max, mean.
         cpu: the same of the CPU time, or None where it was not taken.
         early_stopping: MLPerf's 99 % upper bound of p90, p99 and p99.9, or how many samples it would need.
-        tail: p99 over p50 of the wall time.
+        tail: p99 over p50 of the wall time; None where there is no p99.
     """
 
     samples: int
     wall: dict[str, float]
     cpu: dict[str, float] | None
     early_stopping: dict[str, float | str]
-    tail: float
+    tail: float | None
 
 
 class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,7 +99,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """One run of one bench.
 
     Attributes:
-        bench: "engine", "pipeline", "start", "glass" or "soak".
+        bench: "engine", "threads", "pipeline", "start", "glass" or "soak".
         created: ISO 8601, UTC.
         command: as typed.
         subject: what was measured, in words: bundle, model, engine, source.
@@ -136,6 +134,11 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return next((track for track in self.tracks if track.name == name), None)
 
 
+def supports(first: Track, second: Track, fraction: float) -> bool:
+    """True if both tracks have samples enough for this percentile."""
+    return is_supported(min(len(first.wall_ms), len(second.wall_ms)), fraction)
+
+
 def summarise(track: Track) -> Summary:
     """Figures of a track."""
     wall = track.wall()
@@ -145,12 +148,17 @@ def summarise(track: Track) -> Summary:
         wall=figures,
         cpu=_figures(track.cpu()) if track.cpu_ms else None,
         early_stopping={name: _bound(wall, PERCENTILES[name]) for name in ("p90", "p99", "p99.9")},
-        tail=round(figures["p99"] / figures["p50"], 3),
+        tail=round(figures["p99"] / figures["p50"], 3) if "p99" in figures else None,
     )
 
 
 def _figures(samples: Samples) -> dict[str, float]:
-    found = {name: percentile(samples, fraction) for name, fraction in PERCENTILES.items()}
+    found = {"min": float(samples.min())}
+    found |= {
+        name: percentile(samples, fraction)
+        for name, fraction in PERCENTILES.items()
+        if name == "p50" or is_supported(len(samples), fraction)
+    }
     found |= {"max": float(samples.max()), "mean": float(samples.mean())}
     return {name: round(value, 4) for name, value in found.items()}
 
@@ -158,16 +166,6 @@ def _figures(samples: Samples) -> dict[str, float]:
 def _bound(samples: Samples, fraction: float) -> float | str:
     estimate = early_stopping(samples, fraction)
     return f"needs {queries_needed(fraction)} samples" if estimate is None else round(estimate, 4)
-
-
-def now() -> str:
-    """The time of day, ISO 8601, UTC."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def version() -> str:
-    """Of the kit."""
-    return metadata.version("sonocart")
 
 
 def write_result(result: Result, report: str, folder: Path) -> None:

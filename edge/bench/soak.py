@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from edge.bench.compose import compose, source_words
 from edge.bench.conditions import LOOK_SECONDS, Watch, tree_memory_mb
-from edge.bench.environment import read_environment
 from edge.bench.product import Passage, Product
-from edge.bench.result import SCHEMA, Result, Settings, make_track, now, summarise, version
-from edge.bench.statistics import percentile
-from edge.contract.bundle import Bundle
-from edge.engines.base import Engine
+from edge.bench.result import Result, Settings, make_track
+from edge.bench.setup import Setup
+from edge.bench.statistics import is_supported, percentile
+from edge.bench.watching import await_first
 from edge.errors import DataError, InternalError
-from edge.outputs.page.hub import QUALITY
+from edge.outputs.page.pace import QUALITY
 from edge.sources.base import FrameSource, Pace
 
 MINUTE_SECONDS = 60.0
-FIRST_SECONDS = 60.0
 KEPT_PER_MINUTE = 500
 """Samples kept in the result; the percentiles of each minute are of all its frames."""
 
+_TAILS = {"p99, ms": 0.99, "p99.9, ms": 0.999}
+
 
 def measure_soak(
-    bundle: Bundle,
-    precision: str,
+    setup: Setup,
     source: FrameSource,
-    open_engine: Callable[[], Engine],
     minutes: int,
     settings: Settings,
     progress: Callable[[float], None],
@@ -47,13 +45,13 @@ def measure_soak(
         SonocartError: the source broke.
         InternalError: a picture was neither presented nor counted as dropped.
     """
-    product = Product(bundle, precision, source, open_engine, Pace.LIVE, QUALITY)
+    product = Product(setup, source, Pace.LIVE, QUALITY)
     rows: list[dict[str, float]] = []
     kept: list[tuple[int, float]] = []
     watch = Watch()
     try:
         product.open()
-        _await_first(product, source.info.name)
+        await_first(product, source.info.name)
         for minute in range(minutes):
             begin = time.monotonic()
             dropped, risks = product.capture.frames.dropped, product.examination.risks
@@ -87,56 +85,50 @@ def measure_soak(
         [minute * MINUTE_SECONDS for minute, _ in kept],
         [value for _, value in kept],
     )
-    series = {name: [row[name] for row in rows] for name in rows[0]}
+    series = by_minute(rows)
     captured, dropped = product.capture.count, product.capture.frames.dropped
     lost = captured - product.timing.count("present") - dropped
     if lost:
         raise InternalError(f"{lost} of {captured} pictures were neither presented nor counted as dropped")
     pauses = product.timing.summary().get("gc")
-    return Result(
-        schema=SCHEMA,
-        bench="soak",
-        created=now(),
-        sonocart=version(),
-        command=["sonocart", *sys.argv[1:]],
-        subject={
-            "model": bundle.spec.name,
-            "bundle": bundle.id,
-            "precision": precision,
+    return compose(
+        "soak",
+        setup.bundle,
+        {
+            "precision": setup.precision,
             "engine": product.engine,
-            "source": f"{source.info.name}, {source.info.width}x{source.info.height}",
+            "source": source_words(source.info),
         },
-        settings=settings,
-        environment=read_environment(),
-        conditions=watch.conditions(),
-        reference=None,
-        comparisons=[],
+        settings,
+        watch.conditions(),
+        [track],
         figures={
             f"{name} an hour": round(60 * slope(series[name][1:]), 3)
             for name in ("memory, MB", "descriptors", "threads", "p50, ms", "p99, ms")
+            if name in series
         }
         | {
             "pictures captured": float(captured),
             "pictures presented": float(captured - dropped),
             "pictures dropped": float(dropped),
             "longest collection, ms": 0.0 if pauses is None else round(pauses.max_ms, 3),
-            "p99 collection, ms": 0.0 if pauses is None else round(pauses.p99_ms, 3),
-        },
+        }
+        | (
+            {} if pauses is None or pauses.p99_ms is None else {"p99 collection, ms": round(pauses.p99_ms, 3)}
+        ),
         series=series,
         notes=["Slopes are Theil and Sen's over the minutes after the first."],
-        summary={track.name: summarise(track)},
-        tracks=[track],
     )
 
 
-def _await_first(product: Product, source: str) -> None:
-    deadline = time.monotonic() + FIRST_SECONDS
-    while not product.encoded and not product.ended:
-        if time.monotonic() > deadline:
-            raise DataError(
-                f"{source} has given no picture for {FIRST_SECONDS:g} s; check it with sonocart run"
-            )
-        time.sleep(LOOK_SECONDS)
+def by_minute(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Each figure of all minutes, without the percentiles that the shortest of them cannot support."""
+    least = int(min(row["frames"] for row in rows))
+    return {
+        name: [row[name] for row in rows]
+        for name in rows[0]
+        if name not in _TAILS or is_supported(least, _TAILS[name])
+    }
 
 
 def slope(values: Sequence[float]) -> float:
@@ -152,8 +144,7 @@ def _state(
     return {
         "frames": float(len(passages)),
         "p50, ms": round(percentile(latencies, 0.5), 3),
-        "p99, ms": round(percentile(latencies, 0.99), 3),
-        "p99.9, ms": round(percentile(latencies, 0.999), 3),
+        **{name: round(percentile(latencies, fraction), 3) for name, fraction in _TAILS.items()},
         "max, ms": round(float(latencies.max()), 3),
         "memory, MB": round(tree_memory_mb(os.getpid()), 1),
         "descriptors": float(len(list(Path("/proc/self/fd").iterdir()))),

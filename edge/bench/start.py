@@ -12,10 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge.bench.conditions import Watch
-from edge.bench.environment import read_environment
-from edge.bench.files import fields
-from edge.bench.result import SCHEMA, Result, Settings, make_track, now, summarise, version
+from edge.bench.compose import compose
+from edge.bench.conditions import Watch, tree_memory_mb
+from edge.bench.result import Result, Settings, make_track
 from edge.contract.bundle import Bundle
 from edge.errors import InternalError
 from edge.outputs.log import Record
@@ -26,7 +25,7 @@ _POLL_S = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Of one process: seconds from its creation, and its memory a second after the first risk."""
+    """Of one run: seconds from its creation, and its processes' memory a second after the first risk."""
 
     first_picture_s: float
     first_risk_s: float
@@ -60,25 +59,18 @@ def measure_start(
             ("start to first risk", [start.first_risk_s for start in starts]),
         )
     ]
-    return Result(
-        schema=SCHEMA,
-        bench="start",
-        created=now(),
-        sonocart=version(),
-        command=["sonocart", *sys.argv[1:]],
-        subject={"model": bundle.spec.name, "bundle": bundle.id, "run": " ".join(arguments)},
-        settings=settings,
-        environment=read_environment(),
-        conditions=watch.conditions(),
-        reference=None,
-        comparisons=[],
-        figures={"resident memory, MB": round(max(start.resident_mb for start in starts), 1)},
-        series={},
+    return compose(
+        "start",
+        bundle,
+        {"run": " ".join(arguments)},
+        settings,
+        watch.conditions(),
+        tracks,
+        figures={"memory with decoder and engine, MB": round(max(start.resident_mb for start in starts), 1)},
         notes=[
-            "The first run reads from disk what later ones find in memory; resident memory is the largest."
+            "The first run reads from disk what later ones find in memory. Memory is the largest "
+            "of the runs: the proportional set size of all its processes."
         ],
-        summary={track.name: summarise(track) for track in tracks},
-        tracks=tracks,
     )
 
 
@@ -105,16 +97,17 @@ def start_once(arguments: Sequence[str]) -> Start:
                 if any(record.risk is not None for record in records):
                     risk = time.monotonic() - begin
             time.sleep(1.0)
-            resident = fields(Path(f"/proc/{process.pid}/status"))["VmRSS"]
+            resident = tree_memory_mb(process.pid)
         finally:
             process.terminate()
             process.wait()
-    return Start(picture, risk, int(resident.split()[0]) / 1024)
+    return Start(picture, risk, resident)
 
 
 def _records(log: Path) -> list[Record]:
     """The whole lines that are in the log by now."""
-    if not log.exists():
+    try:
+        lines = log.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:  # not yet, or only tried whether it can be written
         return []
-    lines = log.read_bytes().split(b"\n")[:-1]
     return [msgspec.json.decode(line, type=Record) for line in lines]

@@ -22,6 +22,11 @@ def percentile(samples: Samples, fraction: float) -> float:
     return float(np.partition(samples, rank := int(len(samples) * fraction))[rank])
 
 
+def is_supported(count: int, fraction: float) -> bool:
+    """True if one of `count` samples is expected above this percentile; else it is the largest's name."""
+    return round(count * (1 - fraction), 9) >= 1
+
+
 def early_stopping(samples: Samples, fraction: float) -> float | None:
     """Upper confidence bound of a latency percentile from a run of this length.
 
@@ -41,11 +46,10 @@ def early_stopping(samples: Samples, fraction: float) -> float | None:
 
 def queries_needed(fraction: float) -> int:
     """The smallest run for which `early_stopping` gives an estimate of this percentile."""
-    low, high = 1, 1 << 24
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _discardable(middle, fraction) else (middle + 1, high)
-    return low
+    n = 2
+    while fraction**n + n * (1 - fraction) * fraction ** (n - 1) >= 1 - CONFIDENCE:  # P(Binomial <= 1)
+        n += 1
+    return n
 
 
 def _discardable(n: int, fraction: float) -> int:

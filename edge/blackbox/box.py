@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,7 +25,7 @@ from edge.exam.evidence import Sums
 logger = logging.getLogger(__name__)
 
 SECONDS = 60.0
-RATE = 30  # risks a second that are held at most
+RATE = 60  # risks a second that are held at most; memory that fewer never reach is not taken
 LUMA_BYTES = 256 << 20
 """Room for the pictures themselves; the newest are kept. What the network was handed is kept for all."""
 
@@ -51,7 +53,14 @@ class BlackBox:
     """`ask` and `answer` are the loop's and wait for nothing but a copy; `dump` is for any thread."""
 
     def __init__(
-        self, width: int, height: int, subject: file.Subject, folder: Path, *, luma_bytes: int = LUMA_BYTES
+        self,
+        width: int,
+        height: int,
+        subject: file.Subject,
+        folder: Path,
+        *,
+        luma_bytes: int = LUMA_BYTES,
+        tell: Callable[[str], object] = logger.debug,
     ):
         """Take the memory.
 
@@ -61,10 +70,12 @@ class BlackBox:
             subject: what runs.
             folder: where `request` writes to.
             luma_bytes: room for pictures.
+            tell: is told of each file, or why there is none, in words.
         """
         self.subject = subject
         self._size = width, height
         self._folder = folder
+        self._tell = tell
         self._slots = int(SECONDS * RATE)
         self._tensors = np.zeros((self._slots, height, width), np.uint8)
         self._luma = np.zeros(luma_bytes, np.uint8)  # zeros are not touched until they are used
@@ -79,18 +90,22 @@ class BlackBox:
         self._thread = threading.Thread(target=self._run, name="black-box", daemon=True)
         self._thread.start()
 
-    def ask(self, frame: Frame, region: Roi, tensor: Tensor | None) -> None:
-        """The network is asked about `region` of `frame`, prepared as `tensor`. Both are copied.
+    def ask(self, part: Frame, region: Roi, size: tuple[int, int], tensor: Tensor | None) -> None:
+        """The network is asked about `part`, prepared as `tensor`. Both are copied.
 
-        A tensor that is made on the network's own device comes with the answer.
+        Args:
+            part: of a frame, see `Frame.part`.
+            region: where it lies there.
+            size: of that frame, pixels across and down.
+            tensor: None where it is made on the network's own device; it comes with the answer then.
         """
-        luma = frame.luma(region)
+        luma = part.luma(part.bounds)
         with self._lock:
             slot = self._count % self._slots
             self._count += 1
             if tensor is not None:
                 self._tensors[slot] = tensor[0, 0]
-            about = frame.sequence, frame.captured_ns, (frame.width, frame.height), frame.full_range
+            about = part.sequence, part.captured_ns, size, part.full_range
             self._held.append(_Held(about, region, slot, self._store(luma)))
 
     def answer(self, answer: Answer, quality: float, before: Sums, after: Sums) -> None:
@@ -139,11 +154,11 @@ class BlackBox:
         )
         return len(kept)
 
-    def close(self) -> None:
-        """Finish a file that is being written."""
+    def close(self, patience_s: float = 30.0) -> None:
+        """Finish a file that is being written, for `patience_s` seconds at most."""
         self._closed = True
         self._asked.set()
-        self._thread.join(timeout=30.0)
+        self._thread.join(timeout=patience_s)
 
     def _store(self, luma: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> int | None:
         """Where the bytes went, None if they are more than the room; a picture is never split."""
@@ -193,16 +208,31 @@ class BlackBox:
             if self._reason:
                 reason, self._reason = self._reason, ""
                 stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-                path = self._folder / f"blackbox-{stamp}.sono"
+                before = _numbered(self._folder)
+                number = 1 + (_number(before[-1]) if before else 0)
+                path = self._folder / f"blackbox-{number:06}-{stamp}.sono"
                 try:
                     count = self.dump(path, reason)
                     logger.warning("black box: %d risks written to %s (%s)", count, path, reason)
-                    for old in sorted(self._folder.glob("blackbox-*.sono"))[:-KEPT]:
+                    self._tell(f"{count} risks written to {path.name} ({reason})")
+                    for old in _numbered(self._folder)[:-KEPT]:
                         old.unlink(missing_ok=True)
                 except (SonocartError, OSError) as error:
                     logger.error("black box: %s", error)
+                    self._tell(str(error))
             if self._closed:
                 return
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """The files there in the order in which they were written, whatever the clock has said."""
+    return sorted(filter(_number, folder.glob("blackbox-*.sono")), key=_number)
+
+
+def _number(path: Path) -> int:
+    """Of a file, from 1 on; 0 of one that has none."""
+    found = re.fullmatch(r"blackbox-([0-9]{6,})-.*", path.name)
+    return int(found[1]) if found else 0
 
 
 def packed(sums: Sums) -> file.Sums:

@@ -81,13 +81,13 @@ class Recording(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def write_recording(path: Path, recording: Recording) -> None:
-    """Write it whole or not at all.
+    """Write it whole or not at all, for owner and group alone: it holds a patient's pictures.
 
     Raises:
         CannotCreateError: it cannot be written.
     """
     packed = zlib.compress(msgspec.msgpack.encode(recording), 1)
-    with new_file(path) as partial:
+    with new_file(path, private=True) as partial:
         partial.write_bytes(packed)
 
 

@@ -1,12 +1,4 @@
-"""Run a black box's recording again: prepare, network and evidence, compared bit by bit.
-
-Examples:
-  sonocart replay blackbox-20310301T101500.sono bundle
-  sonocart replay blackbox-20310301T101500.sono bundle --operating-point sensitive --json
-
-Exit code 1 if anything differs. Another machine or runtime may round otherwise; then the first difference and
-the largest are named.
-"""
+"""Run a black box's recording again: prepare, network and evidence, compared bit by bit."""
 
 from __future__ import annotations
 
@@ -48,19 +40,15 @@ class Compared:
             self.first = sequence
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="written by the cart's black box")
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="the bundle that ran")
-    parser.add_argument("--operating-point", metavar="NAME", help="what another one would have said")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-
 def main(args: argparse.Namespace) -> int:
     """Replay; 0 if every step came out bit by bit."""
     from edge.engines.choose import open_engine
 
     recording = read_recording(args.file)
+    if not recording.entries:
+        raise DataError(
+            f"'{args.file}' holds no picture: nothing was analysed until it was written ({recording.reason})"
+        )
     bundle = open_bundle(args.bundle)
     subject = recording.subject
     if bundle.id != subject.bundle:
@@ -150,8 +138,10 @@ def _text(
         told = "identical" if step.same == step.run else f"DIFFERS first at picture {step.first}"
         by = f", by {step.largest:.2g} at most" if step.largest else ""
         lines.append(f"{name:9} {step.same} of {step.run} {told}{by}")
-    lines.append(
+    above = (
         f"above the threshold: {figures['above_recorded']} of {figures['estimates']} at {subject.point} "
-        f"({subject.threshold:g}), {figures['above_chosen']} at {point.name} ({point.threshold:g})"
+        f"({subject.threshold:g})"
     )
-    return "\n".join(lines)
+    if point.name != subject.point:
+        above += f", {figures['above_chosen']} at {point.name} ({point.threshold:g})"
+    return "\n".join([*lines, above])

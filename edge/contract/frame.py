@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import cv2
@@ -92,6 +92,26 @@ class Frame:
         if self.format is PixelFormat.RGB24:
             return np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
         return part
+
+    def part(self, roi: Roi) -> Frame:
+        """The region `roi`, inside `bounds`, as a frame of its own, of which luma is all that may be asked.
+
+        Its one plane is a view of the first, whatever the format.
+        """
+        plane = self.planes[0][roi.y : roi.bottom, roi.x : roi.right]
+        return replace(self, planes=(plane,))
+
+
+def with_chroma(frame: Frame) -> Frame:
+    """A grey frame as I420, so that what is drawn into it can have colours; any other as it is.
+
+    The luma is the same memory, the neutral chroma new. I420 has no odd sizes: such a frame stays grey.
+    """
+    luma = frame.planes[0]
+    if frame.format is not PixelFormat.GRAY8 or luma.shape[0] % 2 or luma.shape[1] % 2:
+        return frame
+    chroma = (np.full((luma.shape[0] // 2, luma.shape[1] // 2), 128, np.uint8) for _ in range(2))
+    return replace(frame, planes=(luma, *chroma), format=PixelFormat.I420)
 
 
 def still(image: Plane, *, sequence: int = 0, captured_ns: int = 0) -> Frame:

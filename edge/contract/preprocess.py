@@ -19,9 +19,6 @@ from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.errors import DataError
 
-PREPROCESSING_ID = "luma-letterbox-area-1"
-"""Names what `prepare` does. A bundle made for another id is refused; change it with the arithmetic."""
-
 Tensor = NDArray[np.uint8]
 
 _EXPAND = np.clip(np.rint((np.arange(256, dtype=np.float64) - 16.0) * 255.0 / 219.0), 0, 255).astype(np.uint8)
@@ -54,7 +51,9 @@ def prepare(frame: Frame, roi: Roi, width: int, height: int, out: Tensor | None 
         DataError: `roi` leaves the frame.
     """
     if not roi.inside(frame.bounds):
-        raise DataError(f"{roi} leaves the frame of {frame.width}x{frame.height} pixels; draw it again")
+        raise DataError(
+            f"region {roi} leaves the frame of {frame.width}x{frame.height} pixels; draw it again"
+        )
     if out is None:
         out = np.empty((1, 1, height, width), np.uint8)
     inner = letterbox(roi, width, height)
@@ -69,11 +68,16 @@ def prepare(frame: Frame, roi: Roi, width: int, height: int, out: Tensor | None 
         size = (inner.width, inner.height)
         resized = np.asarray(cv2.resize(luma, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     if not frame.full_range:
-        resized = np.asarray(cv2.LUT(resized, _EXPAND), np.uint8)
+        resized = expand(resized)
     if inner.width < width or inner.height < height:
         canvas[:] = 0
     canvas[inner.y : inner.bottom, inner.x : inner.right] = resized
     return out
+
+
+def expand(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Video-range luma (16 to 235) as full range, uint8 of the same shape; the caller's own."""
+    return np.asarray(cv2.LUT(luma, _EXPAND), np.uint8)
 
 
 def shrink(luma: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
@@ -100,8 +104,8 @@ def shrink(luma: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8
         """Sums of the columns' strips from the top down to the corners' rows. Differences are taken in
         integers first, so that every float32 is exact or nearly so.
         """
-        left = sums.take(corners + shift)
-        partial = (sums.take(corners + (shift + 1)) - left).astype(np.float32)
+        left = sums[shift:].take(corners)
+        partial = (sums[shift + 1 :].take(corners) - left).astype(np.float32)
         partial *= part_x
         found = (left[:, 1:] - left[:, :-1]).astype(np.float32)
         found += partial[:, 1:]

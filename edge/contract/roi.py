@@ -23,6 +23,10 @@ class Roi:
                 "x and y must be 0 or more, width and height 1 or more"
             )
 
+    def __str__(self) -> str:
+        """As it is given on the command line."""
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
     @property
     def right(self) -> int:
         """First column right of the rectangle."""

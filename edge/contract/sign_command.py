@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from edge.contract.bundle import sign_bundle
-from edge.contract.signing import load_key, make_key
+from edge.contract.signing import claimed_signature, load_key, make_key
 from edge.errors import NoInputError, UsageError
 
 PASSPHRASE = "SONOCART_PASSPHRASE"
@@ -48,7 +48,14 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.bundle is None or args.key is None or args.version is None:
         raise UsageError("expected BUNDLE --key FILE --version N. Run: sonocart sign --help")
+    before = claimed_signature(args.bundle)
     signed = sign_bundle(args.bundle, load_key(args.key, passphrase), args.version)
+    if before is not None and before.version > signed.version:
+        print(
+            f"warning: version {signed.version} is lower than {before.version}, which the bundle was signed "
+            "as; a cart with a higher minimum-version refuses it",
+            file=sys.stderr,
+        )
     print(f"bundle {args.bundle} signed with key {signed.key} as version {signed.version}")
     return 0
 

@@ -91,7 +91,7 @@ class TrustStore:
                 f"the signature of bundle {bundle} with key {fingerprint(key)} does not fit its manifest; "
                 "one of them was altered. Restore the bundle"
             ) from None
-        version = int.from_bytes(header[len(_MAGIC) : -32], "big")
+        version = _version(header)
         if version < self.minimum:
             raise RefusedError(
                 f"bundle {bundle} has version {version}, older than the minimum {self.minimum} of {self.path}"
@@ -198,6 +198,20 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
 def fingerprint(key: bytes) -> str:
     """First 16 hexadecimal digits of the SHA-256 of a raw public key."""
     return hashlib.sha256(key).hexdigest()[:16]
+
+
+def claimed_signature(bundle: Path) -> Signed | None:
+    """What a bundle's signature says of itself, unchecked; None where none can be read."""
+    try:
+        signature = (bundle / SIGNATURE).read_bytes()
+    except OSError:
+        return None
+    header = signature[:_HEADER]
+    return Signed(_version(header), fingerprint(header[-32:])) if len(signature) == _SIZE else None
+
+
+def _version(header: bytes) -> int:
+    return int.from_bytes(header[len(_MAGIC) : -32], "big")
 
 
 def _message(header: bytes, manifest: bytes) -> bytes:

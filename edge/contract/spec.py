@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.contract.preprocess import PREPROCESSING_ID
 from edge.contract.roi import Roi
 from edge.errors import DataError, RefusedError
 
@@ -14,6 +13,10 @@ METADATA_KEY = "sonocart.spec"
 
 LABELS = ("benign", "malignant")
 """Negative and positive class."""
+
+PREPROCESSING_ID = "luma-letterbox-area-1"
+"""Names what `edge.contract.preprocess.prepare` does. A bundle made for another id is refused; change it with
+the arithmetic."""
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8+fp16")
 
@@ -59,7 +62,7 @@ class Preprocessing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         right = min(bounds.right, box.x + (box.width - side) // 2 + side)
         bottom = min(bounds.bottom, box.y + (box.height - side) // 2 + side)
         if right <= left or bottom <= top:
-            raise DataError(f"{box} leaves the picture of {bounds.width}x{bounds.height} pixels")
+            raise DataError(f"region {box} leaves the picture of {bounds.width}x{bounds.height} pixels")
         return Roi(left, top, right - left, bottom - top)
 
 

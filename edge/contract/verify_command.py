@@ -3,6 +3,8 @@
 Examples:
   sonocart verify runs/bundle
   sonocart verify runs/bundle --trust /etc/sonocart/trust --json
+
+Exit code 77 if a hash, a name or the signature does not hold.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from edge.contract.bundle import open_bundle
-from edge.contract.signing import load_trust
+from edge.contract.signing import claimed_signature, load_trust
+from edge.errors import SonocartError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,22 +28,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the verb."""
-    bundle = open_bundle(args.bundle, None if args.trust is None else load_trust(args.trust))
-    signed = bundle.signed
-    found = {
+    try:
+        found = _verify(args.bundle, args.trust)
+    except SonocartError as error:
+        if not args.json:
+            raise
+        print(json.dumps({"holds": False, "reason": str(error)}, indent=2))
+        return error.exit_code
+    print(json.dumps(found, indent=2) if args.json else _words(found))
+    return 0
+
+
+def _verify(path: Path, trust: Path | None) -> dict[str, Any]:
+    bundle = open_bundle(path, None if trust is None else load_trust(trust))
+    signed = bundle.signed or claimed_signature(path)
+    signature = "good" if bundle.signed else "unchecked" if signed else "none"
+    return {
+        "holds": True,
         "bundle": bundle.id,
         "files": len(bundle.manifest.files),
         "precisions": bundle.precisions(),
+        "signature": signature,
         "key": signed.key if signed else None,
         "version": signed.version if signed else None,
     }
-    if args.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    print(f"bundle {bundle.id}: all {found['files']} files have the hashes of the manifest")
-    print(
-        f"signed with key {signed.key}, version {signed.version}"
-        if signed
-        else "signature not checked: no --trust was given"
-    )
-    return 0
+
+
+def _words(found: dict[str, Any]) -> str:
+    said = {
+        "good": "signed with key {key}, version {version}",
+        "unchecked": "signed, as it says with key {key} as version {version}, which nobody has checked: add "
+        "--trust DIR",
+        "none": "not signed",
+    }[found["signature"]].format(**found)
+    return f"bundle {found['bundle']}: all {found['files']} files have the hashes of the manifest\n{said}"

@@ -7,7 +7,7 @@ from edge.engines.base import Engine
 from edge.errors import UnavailableError
 
 
-def open_checked(bundle: Bundle, precision: str, *, threads: int) -> Engine:
+def open_checked(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> Engine:
     """As `open_engine`, once it has passed the bundle's golden frames.
 
     Raises:
@@ -15,7 +15,7 @@ def open_checked(bundle: Bundle, precision: str, *, threads: int) -> Engine:
     """
     from edge.engines.golden import check_golden
 
-    engine = open_engine(bundle, precision, threads=threads)
+    engine = open_engine(bundle, precision, threads=threads, spin=spin)
     try:
         check_golden(bundle, engine, precision)
     except BaseException:

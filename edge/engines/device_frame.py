@@ -76,7 +76,9 @@ def plan_launch(layout: Layout, roi: Roi, width: int, height: int) -> Launch:
     """
     if not roi.inside(layout.bounds):
         bounds = layout.bounds
-        raise DataError(f"{roi} leaves the frame of {bounds.width}x{bounds.height} pixels; draw it again")
+        raise DataError(
+            f"region {roi} leaves the frame of {bounds.width}x{bounds.height} pixels; draw it again"
+        )
     inner = letterbox(roi, width, height)
     taps = area_taps if inner.width <= roi.width else linear_taps
     rows, columns = taps(roi.height, inner.height), taps(roi.width, inner.width)

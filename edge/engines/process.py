@@ -2,7 +2,8 @@
 
 A thread that hangs in a runtime's native code cannot be ended, and a crash there ends the whole process.
 Behind this seam both cost the risk alone: the picture goes on, and the next process has a fresh context.
-Pictures go over in shared memory, everything else as messages over a socket between the two.
+Pictures and heat maps go over in shared memory. A tensor and its answer are a few plain bytes on a socket;
+everything else, which is seldom, is a pickled message there.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -29,6 +32,14 @@ from edge.engines.staging import STAGED_BYTES
 from edge.errors import SonocartError
 
 PATIENCE_S = 2.0  # for an orderly end
+LOADING_S = 120.0
+"""For an engine to be made: an Orin deserialises a plan in seconds, a loaded one in tens of them."""
+
+_PLAIN, _PICKLED = b"=", b"p"  # what a message begins with
+_REQUEST = struct.Struct("=cII")  # _PLAIN, and the tensor's height and width
+_ANSWER = struct.Struct("=cddII")  # _PLAIN, risk, ood, and the heat map's height and width
+_HEAT = STAGED_BYTES  # where the heat map lies in the shared memory, behind the picture
+_HEAT_BYTES = 1 << 20
 
 Make = Callable[[], Engine]
 
@@ -36,20 +47,21 @@ Make = Callable[[], Engine]
 class EngineProcess:
     """An engine behind a socket. See `Engine` for the life cycle; `kill` may come from any thread."""
 
-    def __init__(self, make: Make):
+    def __init__(self, make: Make, *, loading_s: float = LOADING_S):
         """Start the process and wait until its engine is made.
 
         Args:
             make: can be pickled, for it is called in the other process.
+            loading_s: after this long the process is killed.
 
         Raises:
             SonocartError: what `make` raised there.
-            EngineError: the process ended.
+            EngineError: the process ended, or took longer than `loading_s`.
         """
         memory = os.memfd_create("sonocart-engine")
         try:
-            os.ftruncate(memory, STAGED_BYTES)
-            self._memory = mmap.mmap(memory, STAGED_BYTES)
+            os.ftruncate(memory, _HEAT + _HEAT_BYTES)
+            self._memory = mmap.mmap(memory, _HEAT + _HEAT_BYTES)
             ours, theirs = socket.socketpair()
             with theirs:
                 command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(memory)]
@@ -57,7 +69,7 @@ class EngineProcess:
                     command,
                     pass_fds=(theirs.fileno(), memory),
                     stdin=subprocess.DEVNULL,
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                    env=_environment(),
                 )
         finally:
             os.close(memory)
@@ -65,7 +77,10 @@ class EngineProcess:
         self._pipe = Connection(ours.detach())
         self._staged: tuple[object, ...] | None = None
         try:
-            made = self._ask(make)
+            self._send(_pickled(make))
+            if not self._pipe.poll(loading_s):
+                raise EngineError(f"the engine is not loaded after {loading_s:g} s")
+            made = self._receive()
             assert isinstance(made, tuple)
             self._name, self._precision, self._takes_frames = made
         except BaseException:
@@ -89,8 +104,9 @@ class EngineProcess:
 
     def infer(self, tensor: NDArray[np.uint8]) -> Inference:
         """See `Engine.infer`. EngineError too where the process has ended."""
-        self._shared[: tensor.nbytes] = np.ascontiguousarray(tensor).view(np.uint8).reshape(-1)
-        answer = self._ask(("tensor", tensor.shape, tensor.dtype.str))
+        height, width = tensor.shape[-2:]
+        self._shared[: tensor.size] = tensor.reshape(-1)
+        answer = self._ask(_REQUEST.pack(_PLAIN, height, width))
         assert isinstance(answer, Inference)
         return answer
 
@@ -100,14 +116,14 @@ class EngineProcess:
         if not self._takes_frames or part.nbytes > STAGED_BYTES:
             return False
         self._shared[: part.nbytes].reshape(part.shape)[:] = part
-        self._staged = ("frame", part.shape, frame.format, frame.full_range, frame.matrix)
+        self._staged = (part.shape, frame.format, frame.full_range, frame.matrix)
         return True
 
     def infer_staged(self) -> tuple[Inference, NDArray[np.uint8]]:
         """See `FrameEngine.infer_staged`."""
         if self._staged is None:
             raise EngineError("no frame is staged")
-        answer = self._ask(self._staged)
+        answer = self._ask(_pickled(self._staged))
         assert isinstance(answer, tuple)
         return answer
 
@@ -119,60 +135,102 @@ class EngineProcess:
     def close(self) -> None:
         """Let the process end in order; it is killed where it does not. Safe to call twice."""
         with contextlib.suppress(OSError):
-            self._pipe.send(None)
+            self._pipe.send_bytes(_pickled(None))
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()
         self._pipe.close()
 
-    def _ask(self, request: object) -> object:
+    def _ask(self, request: bytes) -> object:
+        self._send(request)
+        return self._receive()
+
+    def _send(self, request: bytes) -> None:
+        with contextlib.suppress(OSError):  # `_receive` tells how the process ended
+            self._pipe.send_bytes(request)
+
+    def _receive(self) -> object:
         try:
-            self._pipe.send(request)
-            answer = self._pipe.recv()
+            raw = self._pipe.recv_bytes()
         except (EOFError, OSError) as error:
             code = self._process.wait()
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             raise EngineError(f"the engine's process has ended ({how}); its log has the reason") from error
+        if raw.startswith(_PLAIN):
+            _, risk, ood, height, width = _ANSWER.unpack(raw)
+            heat = self._shared[_HEAT : _HEAT + 4 * height * width].view(np.float32)
+            return Inference(risk, heat.reshape(height, width).copy(), ood)
+        answer = pickle.loads(raw[1:])
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
+def _environment() -> dict[str, str]:
+    """This process's, and that malloc asks Linux for huge pages: weights lie in thousands of small ones else.
+
+    glibc knows the setting from 2.35 on; a user's own settings come last and so win.
+    """
+    tunables = ":".join(filter(None, ("glibc.malloc.hugetlb=1", os.environ.get("GLIBC_TUNABLES"))))
+    path = os.pathsep.join(filter(None, sys.path))
+    return {**os.environ, "PYTHONPATH": path, "GLIBC_TUNABLES": tunables}
+
+
 def serve(pipe: Connection, shared: NDArray[np.uint8]) -> None:
     """The other side: make the engine, then answer until the pipe is closed or None comes."""
     try:
-        engine: Engine = pipe.recv()()
+        engine: Engine = pickle.loads(pipe.recv_bytes()[1:])()
     except SonocartError as error:
-        pipe.send(error)
+        pipe.send_bytes(_pickled(error))
         return
     frames = engine if isinstance(engine, FrameEngine) else None
-    pipe.send((engine.name, engine.precision, frames is not None))
+    pipe.send_bytes(_pickled((engine.name, engine.precision, frames is not None)))
     try:
-        while (request := pipe.recv()) is not None:
-            pipe.send(_answer(engine, frames, request, shared))
+        while True:
+            raw = pipe.recv_bytes()
+            if raw.startswith(_PLAIN):
+                _, height, width = _REQUEST.unpack(raw)
+                pipe.send_bytes(_infer(engine, shared, height, width))
+                continue
+            request = pickle.loads(raw[1:])
+            if request is None:
+                break
+            pipe.send_bytes(_pickled(_infer_staged(frames, request, shared)))
     except EOFError:
         pass  # the daemon is gone
     finally:
         engine.close()
 
 
-def _answer(
-    engine: Engine, frames: FrameEngine | None, request: tuple[Any, ...], shared: NDArray[np.uint8]
-) -> Inference | tuple[Inference, NDArray[np.uint8]] | SonocartError:
-    kind, shape, *rest = request
-    size = int(np.prod(shape))
+def _infer(engine: Engine, shared: NDArray[np.uint8], height: int, width: int) -> bytes:
+    """The answer to the tensor in `shared`: in there too, unless it is none."""
     try:
-        if kind == "tensor":
-            dtype = np.dtype(rest[0])
-            return engine.infer(shared[: size * dtype.itemsize].view(dtype).reshape(shape))
-        assert frames is not None
-        frame = Frame((shared[:size].reshape(shape),), rest[0], 0, 0, full_range=rest[1], matrix=rest[2])
+        found = engine.infer(shared[: height * width].reshape(1, 1, height, width))
+    except SonocartError as error:
+        return _pickled(error)
+    heat = found.heatmap
+    shared[_HEAT : _HEAT + heat.nbytes].view(np.float32).reshape(heat.shape)[:] = heat
+    return _ANSWER.pack(_PLAIN, found.risk, found.ood, *heat.shape)
+
+
+def _infer_staged(
+    frames: FrameEngine | None, request: tuple[Any, ...], shared: NDArray[np.uint8]
+) -> tuple[Inference, NDArray[np.uint8]] | SonocartError:
+    shape, pixel_format, full_range, matrix = request
+    assert frames is not None
+    planes = (shared[: int(np.prod(shape))].reshape(shape),)
+    frame = Frame(planes, pixel_format, 0, 0, full_range=full_range, matrix=matrix)
+    try:
         if not frames.stage(frame, frame.bounds):
             raise EngineError(f"the engine does not take a region of {frame.width}x{frame.height} pixels")
         return frames.infer_staged()
     except SonocartError as error:
         return error
+
+
+def _pickled(message: object) -> bytes:
+    return _PICKLED + pickle.dumps(message)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -183,7 +241,7 @@ def main(arguments: Sequence[str]) -> None:
         Path("/proc/self/oom_score_adj").write_text("900")
     pipe, memory = (int(descriptor) for descriptor in arguments)
     with Connection(pipe) as connection:
-        serve(connection, np.frombuffer(mmap.mmap(memory, STAGED_BYTES), np.uint8))
+        serve(connection, np.frombuffer(mmap.mmap(memory, _HEAT + _HEAT_BYTES), np.uint8))
 
 
 if __name__ == "__main__":

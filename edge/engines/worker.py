@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,9 @@ logger = logging.getLogger(__name__)
 DEADLINE_S = 2.0  # for one inference; the slowest network worth running live takes a tenth of it
 FAILURES = 3  # in a row, before the engine is built anew
 REPEATS = 3  # equal answers to different pictures, after a first one, before none is believed
-REPLACEMENTS = 3  # before the network stays off
+REPLACEMENTS = 3  # in a row, before the network is left off for a while
+RESTS_S = (60, 120, 300, 900)  # that it is off before it is tried again; then always the last
+PROVEN_S = 60  # from an engine's first answer on, after which what was before is forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +58,31 @@ class Answer:
 class _Owner:
     """One thread and the engine that it makes, uses and closes."""
 
-    def __init__(self, make: Callable[[], Engine], timing: Timing):
+    def __init__(self, make: Callable[[], Engine], timing: Timing, tell: Callable[[], None]):
         self.jobs: Mailbox[Job] = Mailbox()
         self.answers: Mailbox[Answer] = Mailbox()
         self.ready = threading.Event()
         self.failure: SonocartError | None = None
         self.name = ""
         self.engine: Engine | None = None
+        self.frames: FrameEngine | None = None  # the same, where it makes its tensors itself
         self._before: tuple[Tensor, Inference] | None = None
         self._equal = 0
         self._make = make
         self._timing = timing
+        self._tell = tell
         self.thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self.thread.start()
+
+    @property
+    def stuck(self) -> bool:
+        """True while an engine that cannot be killed keeps the thread."""
+        return self.thread.is_alive() and not isinstance(self.engine, KillableEngine)
 
     def _run(self) -> None:
         try:
             engine = self._make()
+            self.frames = engine if isinstance(engine, FrameEngine) else None
             self.name, self.engine = engine.name, engine
         except SonocartError as error:
             self.failure = error
@@ -85,6 +96,7 @@ class _Owner:
         try:
             while (job := self.jobs.take(None)) is not None:
                 self.answers.put(self._answer(engine, job))
+                self._tell()
         finally:
             engine.close()
 
@@ -95,8 +107,8 @@ class _Owner:
                 if job.tensor is not None:
                     inference = engine.infer(job.tensor)
                 else:
-                    assert isinstance(engine, FrameEngine)
-                    inference, made = engine.infer_staged()
+                    assert self.frames is not None
+                    inference, made = self.frames.infer_staged()
         except EngineError as error:
             return Answer(job.sequence, job.captured_ns, None, str(error))
         except Exception as error:  # whatever a runtime throws, the picture goes on
@@ -110,9 +122,11 @@ class _Owner:
         """True where the last answers were equal bit by bit, and the pictures were not."""
         before = self._before
         self._before = None if tensor is None else (tensor.copy(), inference)
-        if before is None or tensor is None or np.array_equal(before[0], tensor):
+        if before is None or tensor is None:
             return False
         equal = inference.risk == before[1].risk and np.array_equal(inference.heatmap, before[1].heatmap)
+        if equal and np.array_equal(before[0], tensor):
+            return False
         self._equal = self._equal + 1 if equal else 0
         return self._equal >= REPEATS
 
@@ -131,11 +145,16 @@ class EngineWorker:
         self._make = make
         self._timing = timing
         self._deadline_ns = int(deadline_s * 1e9)
-        self._owner = _Owner(make, timing)
+        self._listener: Callable[[], None] | None = None
+        self._owner = _Owner(make, timing, self._tell)
         self._busy_since: int | None = None
         self._failures = 0
         self._replacements = 0
+        self._in_a_row = 0
+        self._first_ns: int | None = None  # when this engine first answered
+        self._rests = 0
         self._off: str | None = None
+        self._again_ns = 0
 
     @property
     def engine(self) -> str:
@@ -151,7 +170,10 @@ class EngineWorker:
     def paused(self) -> str | None:
         """Why no tensor is taken at present, or None."""
         if self._off is not None:
-            return f"AI off: {self._off}"
+            left = math.ceil((self._again_ns - time.monotonic_ns()) / 60e9)
+            hangs = left <= 0 and self._owner.stuck
+            how = "it hangs, restart the service" if hangs else f"tried again in {max(left, 1)} min"
+            return f"AI paused: {self._off}; {how}"
         if not self._owner.ready.is_set():
             return "AI paused: the network is being loaded"
         return None
@@ -160,6 +182,10 @@ class EngineWorker:
     def idle(self) -> bool:
         """True if `submit` would be taken at once."""
         return self._busy_since is None and self.paused is None
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener`, in the engine's thread, whenever there is an answer to `poll`."""
+        self._listener = listener
 
     def wait_ready(self) -> None:
         """Wait until the engine is made, and raise what went wrong."""
@@ -177,8 +203,8 @@ class EngineWorker:
             roi: inside the frame.
             out: uint8 (1, 1, height, width), overwritten where the tensor is made here.
         """
-        engine = self._owner.engine
-        if isinstance(engine, FrameEngine) and engine.stage(frame, roi):
+        frames = self._owner.frames
+        if frames is not None and frames.stage(frame, roi):
             return None
         return prepare(frame, roi, out.shape[3], out.shape[2], out=out)
 
@@ -189,7 +215,12 @@ class EngineWorker:
 
     def poll(self, timeout: float = 0.0) -> Answer | None:
         """The answer if there is one, waiting up to `timeout` seconds; replaces an engine that is lost."""
-        if self._owner.ready.is_set() and self._owner.failure is not None and self._off is None:
+        if self._off is not None:
+            if time.monotonic_ns() < self._again_ns or self._owner.stuck:
+                return None
+            self._off = None
+            self._renew()
+        elif self._owner.ready.is_set() and self._owner.failure is not None:
             self._replace(str(self._owner.failure))
         if self._busy_since is None:
             return None
@@ -199,6 +230,8 @@ class EngineWorker:
             self._failures = 0 if answer.inference else self._failures + 1
             if self._failures >= FAILURES:
                 self._replace(answer.reason)
+            elif answer.inference:
+                self._prove(time.monotonic_ns())
         elif time.monotonic_ns() - self._busy_since > self._deadline_ns:
             self._busy_since = None
             self._replace("the network does not answer")
@@ -222,19 +255,39 @@ class EngineWorker:
         if self._owner.thread.is_alive() and isinstance(self._owner.engine, KillableEngine):
             self._owner.engine.kill()
 
-    def _replace(self, reason: str) -> None:
-        """End the engine and start another; after some times stay off.
+    def _tell(self) -> None:
+        if self._listener is not None:
+            self._listener()
 
-        A thread cannot be killed: an engine in this process that hangs is left behind.
+    def _prove(self, now_ns: int) -> None:
+        """Forget what was before this engine, once it has answered for long enough."""
+        if self._first_ns is None:
+            self._first_ns = now_ns
+        elif now_ns - self._first_ns > PROVEN_S * 10**9:
+            self._in_a_row = self._rests = 0
+
+    def _replace(self, reason: str) -> None:
+        """End the engine and start another; after some times in a row leave it off for a while.
+
+        What starves on a busy machine works again once that is free, and a new engine proves itself by its
+        golden frames. A thread cannot be killed: an engine in this process that hangs is left behind, and
+        after a rest none is tried before its thread has ended.
         """
         self._owner.jobs.close()
         if isinstance(self._owner.engine, KillableEngine):
             self._owner.engine.kill()
         self._failures = 0
-        if self._replacements >= REPLACEMENTS:
-            self._off = reason
-            logger.error("the network stays off: %s", reason)
+        if self._in_a_row >= REPLACEMENTS:
+            rest = RESTS_S[min(self._rests, len(RESTS_S) - 1)]
+            self._off, self._again_ns = reason, time.monotonic_ns() + rest * 10**9
+            self._rests += 1
+            logger.error("the network is off and tried again in %d s: %s", rest, reason)
             return
+        self._in_a_row += 1
+        logger.warning("the engine is built anew (%d): %s", self._replacements + 1, reason)
+        self._renew()
+
+    def _renew(self) -> None:
         self._replacements += 1
-        logger.warning("the engine is built anew (%d): %s", self._replacements, reason)
-        self._owner = _Owner(self._make, self._timing)
+        self._first_ns = None
+        self._owner = _Owner(self._make, self._timing, self._tell)

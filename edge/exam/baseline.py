@@ -38,7 +38,7 @@ def read_baseline(path: Path, bundle: str) -> Baseline:
 
     Raises:
         NoInputError: the file cannot be read.
-        DataError: it is none, or of another bundle.
+        DataError: it is none, of no case, or of another bundle.
     """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Baseline)
@@ -46,6 +46,8 @@ def read_baseline(path: Path, bundle: str) -> Baseline:
         raise NoInputError(f"cannot read the baseline '{path}': {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is no baseline: {error}. Run: sonocart accept --baseline") from error
+    if found.cases < 1:
+        raise DataError(f"baseline '{path}' is of no case with a risk. Run: sonocart accept --baseline")
     if len(found.share) != BINS or found.bundle != bundle:
         raise DataError(
             f"baseline '{path}' is of bundle {found.bundle} with {len(found.share)} bins, expected {bundle} "

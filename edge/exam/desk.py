@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -76,7 +77,7 @@ class Event:
         number: counts from 1; whoever polls asks for those after the last number seen.
         utc: wall clock, ISO 8601.
         at_ns: CLOCK_MONOTONIC, as a frame's `captured_ns`.
-        kind: "state", "choice", "grade", "mark", "snapshot" or "recording".
+        kind: "state", "choice", "grade", "mark", "snapshot", "recording" or "black box".
         text: in words, without patient text unless the operator typed it.
     """
 
@@ -106,7 +107,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A change that an operator asks for; fields that are left out stay as they are.
 
     `grade` null begins a new case, in which no lesion is marked yet; `mark` and `snapshot` are noted as
-    events. See `Choices` for the others.
+    events, and `black_box` writes the last minute to a file. See `Choices` for the others.
     """
 
     roi: tuple[int, int, int, int] | msgspec.UnsetType | None = msgspec.UNSET
@@ -122,6 +123,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     snapshot: bool | msgspec.UnsetType = msgspec.UNSET
     lesion: tuple[int, int, int, int] | msgspec.UnsetType | None = msgspec.UNSET
     features: bool | msgspec.UnsetType = msgspec.UNSET
+    black_box: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Desk:
@@ -132,7 +134,11 @@ class Desk:
 
         `keeping` is replaced by the recorder whenever it has something to tell; without one nothing records.
         """
-        self.keeping = keeping or Keeping(refused="nothing records here: start sonocart run with --record")
+        self.keeping = keeping or Keeping(
+            refused="no folder for recordings is set: [recording] folder, or --recordings"
+        )
+        self.black_box: Callable[[str], None] | None = None  # writes its file for the reason given
+        self.case_begun: Callable[[int], object] | None = None  # told a case's number, see `new_case`
         self._spec = spec
         self._lock = threading.Lock()
         self._choices = choices
@@ -170,9 +176,14 @@ class Desk:
             self._choices = replace(self._choices, **changes)
             self._note("choice", f"changed by the configuration: {', '.join(changes)}")
 
-    def new_case(self) -> None:
-        """Another patient, as an order with `grade` null begins one."""
-        self.follow(b'{"grade": null}', Roi(0, 0, 1, 1))
+    def new_case(self) -> int:
+        """Another patient, as an order with `grade` null begins one; the new case's number.
+
+        `case_begun` is told of cases that orders begin, and not of this one: its caller knows whose it is.
+        """
+        with self._lock:
+            self._change(self._changes(Order(grade=None), Roi(0, 0, 1, 1)))
+            return self._choices.case
 
     def follow(self, message: str | bytes, bounds: Roi) -> None:
         """Carry out an order in JSON, as a whole or not at all.
@@ -182,7 +193,8 @@ class Desk:
             bounds: of the picture that the order speaks of.
 
         Raises:
-            UsageError: not an order, a region outside the picture, or a recording that is refused.
+            UsageError: not an order, a region outside the picture, a recording that is refused, or no black
+                box.
             DataError: an operating point that the model does not have, or a region that is none.
         """
         try:
@@ -191,15 +203,25 @@ class Desk:
             raise UsageError(f"not understood: {error}") from error
         with self._lock:
             changes = self._changes(order, bounds)
+            if order.black_box is True and self.black_box is None:
+                raise UsageError("there is no black box: start sonocart run with --black-box FOLDER")
             mark = "" if isinstance(order.mark, msgspec.UnsetType) else _plain(order.mark)
-            self._choices = replace(self._choices, **changes)
-            for name, value in changes.items():
-                kind = {"grade": "grade", "recording": "recording"}.get(name, "choice")
-                self._note(kind, f"{name.replace('_', ' ')}: {_worded(value)}")
+            self._change(changes)
             if mark:
                 self._note("mark", mark)
             if order.snapshot is True:
                 self._note("snapshot", "asked for by the operator")
+            if order.black_box is True and self.black_box is not None:
+                self.black_box("asked for by the operator")
+        if "case" in changes and self.case_begun is not None:
+            self.case_begun(changes["case"])
+
+    def _change(self, changes: dict[str, Any]) -> None:
+        """Put them in force and note them."""
+        self._choices = replace(self._choices, **changes)
+        for name, value in changes.items():
+            kind = {"grade": "grade", "recording": "recording"}.get(name, "choice")
+            self._note(kind, f"{name.replace('_', ' ')}: {_worded(value)}")
 
     def _changes(self, order: Order, bounds: Roi) -> dict[str, Any]:
         """What differs from the present choices, checked."""

@@ -11,15 +11,18 @@ from edge.contract.roi import Roi
 from edge.engines.worker import Answer
 from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate, Shot, shot_of
 from edge.exam.findings import Findings
-from edge.exam.gates import NOT_ULTRASOUND, Gates
-from edge.exam.heat import HeatMap, heat_over
+from edge.exam.gates import NOT_ULTRASOUND, Gate, Gates
+from edge.exam.heat import HeatMap
 from edge.exam.lesion import CONTRADICTION, Lesion, size_of
 from edge.exam.profiles import Profiles
-from edge.exam.roi import FieldFinder
+from edge.exam.roi import TRIES, FieldFinder
 from edge.exam.scale import read_scale
 from edge.exam.signal import Signal, State
+from edge.exam.spread import UNMEASURED, Spread
 
 UNLIKE = "unlike the training images"
+LOOKING = "looking for the ultrasound field"
+NOT_FOUND = "no ultrasound field found: draw it on the page"
 ANSWERS = 15
 """Most of so many answers must be strange before the risk is withheld for it: single frames are by chance."""
 
@@ -27,16 +30,25 @@ ANSWERS = 15
 class Examination:
     """Fed with every frame and every answer of the network; says what may be analysed and shown."""
 
-    def __init__(self, wanted: str, ood_threshold: float = math.inf, profiles: Profiles | None = None):
+    def __init__(
+        self,
+        wanted: str,
+        ood_threshold: float = math.inf,
+        profiles: Profiles | None = None,
+        spread: Spread = UNMEASURED,
+        named: Roi | None = None,
+    ):
         """Start.
 
         Args:
             wanted: the model looks at the "field", or at a "lesion", which is never found by itself.
             ood_threshold: answers whose `ood` is above it do not count.
             profiles: of screens that were seen before.
+            spread: of the model's risk over a lesion.
+            named: the field that the source itself names.
         """
         self.signal = Signal()
-        self.finder = FieldFinder(profiles)
+        self.finder = FieldFinder(profiles, named)
         self.region: Roi | None = None
         self.risks = 0
         self.failures = 0
@@ -50,7 +62,7 @@ class Examination:
         self._watched: Roi | None = None  # where the signal's changes were looked for
         self._wanted = wanted
         self._gates = Gates()
-        self.evidence = Evidence()
+        self.evidence = Evidence(spread=spread)
         self.asked: Shot | None = None  # what the answer to come is about
         self._ood_threshold = ood_threshold
         self._strange: deque[bool] = deque(maxlen=ANSWERS)  # newest answers about this scene
@@ -58,9 +70,15 @@ class Examination:
 
     @property
     def analysable(self) -> bool:
-        """True if the network may be asked about the present frame: live tissue, new, its region known."""
+        """True if the network may be asked about the present frame: live, new, whole, its region known."""
         live = self.signal.state in (State.LIVE, State.STILL) and self._gates.closed is None
-        return self.region is not None and self.signal.fresh and live and self.lesion.reason is None
+        whole = self.signal.fresh and not self.signal.tearing.torn
+        return self.region is not None and whole and live and self.lesion.reason is None
+
+    @property
+    def covered(self) -> bool:
+        """True if the field shows no ultrasound, or a menu over it: names may stand there too."""
+        return self._gates.closed in (*NOT_ULTRASOUND, Gate.MENU)
 
     @property
     def state(self) -> State:
@@ -77,7 +95,8 @@ class Examination:
         Args:
             frame: the newest.
             now_ns: on the clock that all calls use.
-            chosen: the region that the operator has drawn.
+            chosen: the field that the operator has drawn; where the model looks at a lesion and none is
+                marked, the lesion's box.
             mark: the box that the operator has drawn around the lesion.
             case: another number is another patient: nothing seen before counts.
         """
@@ -85,12 +104,15 @@ class Examination:
             self._case = case
             self.lesion.lose()
             self._forget("a new case has begun", frame.sequence)
-        if self._wanted == "lesion":
-            mark, chosen = mark if mark is not None else chosen, None
+        asked = chosen
+        if self._wanted == "lesion" and mark is None:
+            mark, chosen = chosen, None
         if chosen != self._chosen and self.region is not None:
             self._forget("another region is looked at", frame.sequence)
         if chosen is not None and chosen is not self._chosen and chosen.inside(frame.bounds):
-            self.finder.keep(frame, chosen)
+            self.finder.draw(frame, chosen)
+        elif asked is None and self._chosen is not None:
+            self.finder.undraw(frame)
         self._chosen = chosen
         old, field = self.finder.field, self.finder.look(frame, tissue=self._gates.closed is None)
         if old is not None and field != old:
@@ -117,8 +139,11 @@ class Examination:
             self._forget("the picture has just come back", frame.sequence)
         before = self._gates.closed
         region = field or chosen  # never a lesion's own box: what a gate measures is true of fields
-        closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else None
-        if closed is None and before is not None:
+        closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else before
+        if before is Gate.NOISE and closed is not before:
+            self.finder.forget()
+            self.region = self.region if self._wanted == "lesion" else chosen  # no longer the noise's field
+        elif closed is None and before is not None:
             self.finder.again()
         if closed is not None and before is None:
             self._forget(closed.value, frame.sequence + 1)
@@ -152,7 +177,8 @@ class Examination:
             if not self._strange[-1]:
                 self.evidence.add(answer.inference.risk, answer.sequence, answer.captured_ns, self.asked)
                 if self._aimed is not None:
-                    self.heat = heat_over(answer.inference.heatmap, *self._aimed, answer.sequence)
+                    crop, size = self._aimed
+                    self.heat = HeatMap(answer.inference.heatmap, size, crop, answer.sequence)
 
     def estimate(self, now_ns: int, paused: str | None) -> RiskEstimate | NoEstimate:
         """The risk, unless something speaks against showing one; `paused` is the network's own reason."""
@@ -164,20 +190,22 @@ class Examination:
         closed = self._gates.closed if self.signal.arriving else None
         if closed in NOT_ULTRASOUND:
             return closed.value
-        gate = closed and closed.value
-        return self.signal.reason(now_ns) or gate or self.lesion.reason or self.lacking()
+        seen = (closed and closed.value) or self.signal.tearing.reason(now_ns)
+        return self.signal.reason(now_ns) or seen or self.lesion.reason or self.lacking()
 
     def findings(self, estimate: RiskEstimate | NoEstimate, threshold: float) -> Findings:
         """What is known of the lesion beside `estimate`, which is low below `threshold`."""
         box, features = self.lesion.box, self.lesion.features
         low = isinstance(estimate, RiskEstimate) and estimate.risk < threshold
+        lost = self.lesion.marked and box is None
         return Findings(
             lesion=box,
             px_per_mm=self.px_per_mm,
             size_mm=size_of(box, self.px_per_mm) if box is not None and self.px_per_mm is not None else None,
             features=features,
             contradiction=CONTRADICTION if low and features is not None and features.looks_benign else None,
-            best=self.evidence.best,
+            lost=lost,
+            best=() if lost else self.evidence.best,
             quality=self._gates.quality,
         )
 
@@ -205,4 +233,4 @@ class Examination:
             return "the chosen region leaves the picture"
         if self._wanted == "lesion":
             return "no lesion is marked: draw it on the page, or give --roi"
-        return "looking for the ultrasound field"
+        return LOOKING if self.finder.tries < TRIES else NOT_FOUND

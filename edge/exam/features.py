@@ -1,7 +1,7 @@
 """What a radiologist would name of the marked lesion, measured on the cart in half a millisecond.
 
-The arithmetic is that of `export.measures.blob`, which the network is trained with; a test holds both to each
-other. Single features are weak: they are shown, and never decide.
+The arithmetic is that of `export.measures.blobs`, which the network is trained with; a test holds both to
+each other. Single features are weak: they are shown, and never decide.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ class Findings:
         size_mm: width and height of the lesion's box, None without a scale.
         features: of the lesion, measured some times a second; None without a lesion.
         contradiction: why risk and features do not go together, or None.
-        best: the best distinct pictures of this lesion and scene, the best first; six at most.
+        lost: a lesion was marked and is no longer found.
+        best: the best distinct pictures of this lesion and scene, the best first; six at most, and none of a
+            lesion that is lost.
         quality: of this picture, 0 to 1.
     """
 
@@ -48,6 +50,7 @@ class Findings:
     size_mm: tuple[float, float] | None = None
     features: LesionFeatures | None = None
     contradiction: str | None = None
+    lost: bool = False
     best: tuple[BestFrame, ...] = ()
     quality: float = 1.0
 

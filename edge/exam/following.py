@@ -1,12 +1,4 @@
-"""How well a marked lesion is followed, on synthetic sweeps with their truth.
-
-Examples:
-  sonocart follow
-  sonocart follow --sweeps 40 --seed 7000 --json
-
-The lesion is marked by its true box where the sweep cuts it largest, and followed to both ends, at 30
-pictures a second. It is also measured how well the depth scale is read, and with it the lesion's size.
-"""
+"""How well a marked lesion is followed, on synthetic sweeps with their truth."""
 
 from __future__ import annotations
 
@@ -18,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge.contract.frame import Frame, Matrix, PixelFormat
-from edge.contract.roi import Roi
+from edge.exam.roi import overlap
 from edge.exam.scale import read_scale
 from edge.exam.tracker import LesionTracker
 from edge.phantom.chrome import LAYOUTS
@@ -55,13 +47,6 @@ class Followed:
     unread: int = 0
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("--sweeps", type=int, default=20, metavar="N", help="lesions, default 20")
-    parser.add_argument("--seed", type=int, default=7000, help="of the first patient, default 7000")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-
-
 def main(args: argparse.Namespace) -> int:
     """Measure and print."""
     from rich.console import Console
@@ -81,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         f"{args.sweeps} sweeps: followed in {100 * figures['kept']:.1f} % of the pictures that cut it; "
         f"overlap {figures['overlap']:.2f} in the mean, {figures['overlap_p10']:.2f} in the worst tenth"
     )
-    ages = ", ".join(f"{age}: {overlap}" for age, overlap in figures["by_age"].items())
+    ages = ", ".join(f"{age}: {shared}" for age, shared in figures["by_age"].items())
     print(f"overlap by pictures since the mark: {ages}")
     print(
         f"false: {100 * figures['false']:.1f} % of the followed boxes; after the lesion's end a box for more "
@@ -112,27 +97,19 @@ def judge_sweep(cine: Cine, found: Followed) -> None:
         tracker.mark(frames[start], mark)
         for age, number in enumerate(way):
             box, truth = tracker.follow(frames[number]), cine.lesions[number]
-            overlap = 0.0 if box is None or truth is None else overlap_of(box, truth)
+            shared = 0.0 if box is None or truth is None else overlap(box, truth)
             if truth is not None and areas[number] >= _THERE * areas[start]:
                 found.there += 1
                 found.kept += box is not None
                 if box is not None:
-                    found.overlaps.setdefault(age // BINS, []).append(overlap)
+                    found.overlaps.setdefault(age // BINS, []).append(shared)
             if box is not None:
                 found.given += 1
-                found.false += overlap < _OFF
+                found.false += shared < _OFF
             gone = gone + 1 if truth is None else 0
             late = late or (gone > _LATE and box is not None)
         found.ended += gone > _LATE
         found.lost_late += late
-
-
-def overlap_of(one: Roi, other: Roi) -> float:
-    """Intersection over union."""
-    wide = max(0, min(one.right, other.right) - max(one.x, other.x))
-    high = max(0, min(one.bottom, other.bottom) - max(one.y, other.y))
-    both = wide * high
-    return both / (one.width * one.height + other.width * other.height - both)
 
 
 def report(found: Followed, sweeps: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ probes and a real clip give and what the same clips give with each fault; `sonoc
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 
@@ -24,11 +25,14 @@ _NEUTRAL = 14  # chroma levels beside grey
 _SAMPLES = 256  # across the field, so that neither the screen's pixels nor the zoom count
 _RUN = 12  # samples
 _GROUND = 28  # grey levels above black: screens beside a sector are darker, menus are not
-_STAYS = 2  # looks after the first: what stays so long while the picture moves is drawn
 _STEADY = 4  # grey levels; what is drawn does not change, but for the encoder's noise
 _WHOLLY = 0.9  # of a column: skin or the field's border may be lit
 _DARK, _GLARING, _BLURRED = 50.0, 150.0, 0.31  # see `bright`, `middle`, `sharp`
+_NOISY, _PATCHY = 0.53, 0.30  # see `sharp` and `patchy`; smoothed snow is at 0.57 and 0.21
+_PATCH = (16, 4)  # samples across, and rows
 _WHITE, _RAISED = 185, 80  # grey levels of drawn marks, and how far they stand out from what is around
+_MARKED = 0.04  # marks per row of the field
+_FINE = 1000  # rows of a picture in which every second one shows each mark
 
 
 class Gate(Enum):
@@ -36,6 +40,7 @@ class Gate(Enum):
 
     BLACK = "black screen"
     FLAT = "menu or test picture, not ultrasound"
+    NOISE = "noise, not ultrasound"
     AIR = "no contact: the probe sees air"
     DUAL = "two pictures side by side"
     COLOUR = "colour over the tissue: Doppler or elastography"
@@ -46,7 +51,7 @@ class Gate(Enum):
     BLURRED = "poor quality: blurred"
 
 
-NOT_ULTRASOUND = (Gate.BLACK, Gate.FLAT)
+NOT_ULTRASOUND = (Gate.BLACK, Gate.FLAT, Gate.NOISE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +64,15 @@ class Features:
         flat: of neighbours in a row that are both lit, exactly equal.
         colour: of the chroma samples, not grey.
         gap: of the field's width, the longest run of wholly black columns away from its sides.
-        marks: thin, bright pixels that stay where they are for three looks, per row of the field.
+        marks: thin, bright pixels that stay where they are for three looks, per row of the field; all bright
+            ones that stay where these are too few to close the gate.
         silent: of the columns, black from a quarter of the depth on: no contact there.
         plain: of the samples, in long runs of one grey: a menu's ground.
         bright, middle: grey level that nine in ten samples stay below, and half of the lit ones.
-        sharp: difference of neighbours over that of samples four further, the field being 256 samples wide.
+        sharp: difference of neighbours over that of samples four further, the field being 256 samples wide;
+            1 for white noise, less for speckle, which is some samples wide.
+        patchy: standard deviation of patches of 16 x 4 samples over that of the samples: tissue differs from
+            place to place, noise does not.
     """
 
     lit: float
@@ -77,6 +86,7 @@ class Features:
     bright: float
     middle: float
     sharp: float
+    patchy: float
 
 
 class Gates:
@@ -88,8 +98,7 @@ class Gates:
         self.quality = 1.0  # of the picture, 0 to 1
         self._looked_ns: int | None = None
         self._good = 0
-        self._ages = np.zeros((1, 1), np.uint8)  # looks that each thin, bright pixel has stayed for
-        self._before: Plane | None = None
+        self._staying = Staying()
 
     def look(self, frame: Frame, field: Roi, now_ns: int, fresh: bool) -> Gate | None:
         """The gate that is closed as of this frame, or None. Most calls only repeat the last verdict.
@@ -103,8 +112,7 @@ class Gates:
         if self._looked_ns is not None and 0 <= now_ns - self._looked_ns < LOOK_EVERY_NS:
             return self.closed
         self._looked_ns = now_ns
-        self._age(frame, field, fresh)
-        features = measure(frame, field, self._ages > _STAYS)
+        features = measure(frame, field, self._staying.count(frame, field, fresh))
         self.quality = quality(features)
         found = judge(features)
         self._good = 0 if found is not None else self._good + 1
@@ -112,21 +120,49 @@ class Gates:
             self.closed = found
         return self.closed
 
-    def _age(self, frame: Frame, field: Roi, fresh: bool) -> None:
-        """Count for how many looks each thin, bright pixel has stayed at its grey level: fascia flickers."""
-        thin, luma = thin_bright(frame, field).view(np.uint8), frame.luma(inner_of(field))
-        before = self._before
-        if before is None or before.shape != thin.shape or not fresh:
-            self._ages = thin
-        else:  # thin * (1 + steady * min(ages, _STAYS)), in a quarter of NumPy's time
-            steady = cv2.compare(cv2.absdiff(luma, before), float(_STEADY), cv2.CMP_LE)  # type: ignore[call-overload]
-            kept = cv2.bitwise_and(cv2.min(self._ages, float(_STAYS)), steady)  # type: ignore[call-overload]
-            self._ages = np.asarray(cv2.multiply(cv2.add(kept, 1.0), thin), np.uint8)  # type: ignore[call-overload]
-        self._before = luma.copy()
-
     def hurry(self) -> None:
         """Another scene: the next call looks, whenever the last one did."""
         self._looked_ns = None
+
+
+class Staying:
+    """Counts the bright pixels that stay where they are while the picture moves: those are drawn."""
+
+    def __init__(self) -> None:
+        """Nothing was seen yet. These pictures are used again, so that a look allocates little."""
+        self._luma, self._before, self._calm, self._last = (np.zeros((1, 1), np.uint8) for _ in range(4))
+
+    def count(self, frame: Frame, field: Roi, fresh: bool) -> int:
+        """How many thin, bright pixels have kept their grey level for three looks: fascia flickers.
+
+        Whether they are thin is looked at only where so many have stayed that it matters.
+
+        Args:
+            frame: of this look.
+            field: the ultrasound field.
+            fresh: False in a frozen picture, where everything stays where it is: counting begins anew.
+        """
+        step = 1 + (frame.height > _FINE)
+        newest = frame.luma(inner_of(field))[::step]
+        if self._luma.shape != newest.shape:
+            self._luma, self._before, self._calm, self._last = (np.zeros_like(newest) for _ in range(4))
+            fresh = False
+        self._luma, self._before = self._before, self._luma
+        luma, before, calm = self._luma, self._before, self._calm
+        np.copyto(luma, newest)  # the one time that the frame itself is read: it lies in no cache
+        if not fresh:
+            self._last.fill(0)
+            return 0
+        cv2.absdiff(luma, before, dst=calm)
+        cv2.threshold(calm, _STEADY, 255, cv2.THRESH_BINARY_INV, dst=calm)
+        cv2.threshold(luma, _WHITE, 255, cv2.THRESH_BINARY, dst=before)
+        cv2.bitwise_and(calm, before, dst=calm)
+        cv2.bitwise_and(calm, self._last, dst=before)  # since the look before the last one
+        self._calm, self._last = self._last, calm
+        count = step * cv2.countNonZero(before)
+        if count > _MARKED * field.height:
+            count = step * cv2.countNonZero(_thin(before, luma, frame.height, step))
+        return count
 
 
 def judge(features: Features) -> Gate | None:
@@ -135,6 +171,8 @@ def judge(features: Features) -> Gate | None:
         return Gate.BLACK
     if features.flat > 0.6:
         return Gate.FLAT
+    if features.sharp > _NOISY and features.patchy < _PATCHY:
+        return Gate.NOISE
     if features.deep < 0.02 or features.silent > 0.30:
         return Gate.AIR
     if features.gap > 0.008:
@@ -147,7 +185,7 @@ def judge(features: Features) -> Gate | None:
         return Gate.BLURRED
     if features.plain > 0.05:
         return Gate.MENU
-    if features.marks > 0.04:
+    if features.marks > _MARKED:
         return Gate.MARKS
     return Gate.DARK if features.bright < _DARK else None
 
@@ -158,35 +196,55 @@ def quality(features: Features) -> float:
     return max(0.1, min(1.0, exposed, (features.sharp - _BLURRED) / 0.08))
 
 
-def measure(frame: Frame, field: Roi, staying: NDArray[np.bool_]) -> Features:
-    """The figures of one frame; `staying` are the thin, bright pixels that have stayed for some looks."""
+def measure(frame: Frame, field: Roi, marks: int) -> Features:
+    """The figures of one frame; `marks` is how many thin, bright pixels have stayed for some looks."""
     step = max(1, field.height // _ROWS)
     rows = np.ascontiguousarray(frame.luma(field)[::step])
     black = 0 if frame.full_range else 16
-    dark = black + _LIT
-    lit = rows > dark
+    lit = np.asarray(cv2.threshold(rows, black + _LIT, 1, cv2.THRESH_BINARY)[1], np.uint8)
     pairs = lit[:, 1:] & lit[:, :-1]
     equal = pairs & (rows[:, 1:] == rows[:, :-1])
-    narrow = (
-        cv2.resize(rows, (min(_SAMPLES, field.width), len(rows)), interpolation=cv2.INTER_AREA).astype(
-            np.int16
-        )
-        - black
+    third = len(lit) // 3
+    columns = np.asarray(cv2.reduce(lit, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S), np.int32)[0]
+    narrow = np.asarray(
+        cv2.resize(rows, (min(_SAMPLES, field.width), len(rows)), interpolation=cv2.INTER_AREA), np.uint8
     )
-    tissue = narrow > _LIT
+    counts = np.bincount(narrow.ravel(), minlength=256)
+    grey = narrow.astype(np.int16) - black
+    deeper = np.sort(grey[len(grey) // 4 :], axis=0)
     return Features(
-        lit=float(lit.mean()),
-        deep=float(lit[len(lit) // 3 :].mean()),
-        flat=float(equal.sum() / max(1, pairs.sum())),
+        lit=cv2.countNonZero(lit) / lit.size,
+        deep=cv2.countNonZero(lit[third:]) / lit[third:].size,
+        flat=cv2.countNonZero(equal) / max(1, cv2.countNonZero(pairs)),
         colour=_coloured(frame, field),
-        gap=_longest_run((rows <= dark).mean(0) > _WHOLLY) / field.width,
-        marks=float(staying.sum() / field.height),
-        silent=float((np.percentile(narrow[len(narrow) // 4 :], 90, axis=0) < 2 * _LIT).mean()),
-        plain=_plain(narrow),
-        bright=float(np.percentile(narrow, 90)),
-        middle=float(np.median(narrow[tissue])) if tissue.any() else 0.0,
-        sharp=_sharp(narrow, tissue),
+        gap=_longest_run(columns < (1 - _WHOLLY) * len(lit)) / field.width,
+        marks=marks / field.height,
+        silent=float((_at(deeper, 0.9) < 2 * _LIT).mean()),
+        plain=_plain(grey),
+        bright=_level(counts, 0.9) - black,
+        middle=max(0.0, _level(counts, 0.5, black + _LIT + 1) - black),
+        sharp=_sharp(grey, grey > _LIT),
+        patchy=_patchy(narrow),
     )
+
+
+def _at(ordered: NDArray[np.int16], share: float) -> NDArray[np.float64]:
+    """The percentile of each column, linear between neighbours."""
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return np.asarray(ordered[low] + (place - low) * (ordered[high] - ordered[low]), np.float64)
+
+
+def _level(counts: NDArray[np.intp], share: float, least: int = 0) -> float:
+    """The percentile of samples of level `least` and more, from their numbers by level; 0 without any."""
+    below = np.cumsum(counts[least:])
+    if not below[-1]:
+        return 0.0
+    place = share * (int(below[-1]) - 1)
+    low = int(np.searchsorted(below, int(place), side="right"))
+    high = int(np.searchsorted(below, math.ceil(place), side="right"))
+    return least + low + (place - int(place)) * (high - low)
 
 
 def _plain(narrow: NDArray[np.int16]) -> float:
@@ -202,24 +260,32 @@ def _sharp(narrow: NDArray[np.int16], tissue: NDArray[np.bool_]) -> float:
     return float(np.abs(narrow[:, 1:-3] - narrow[:, :-4])[both].sum() / far) if far else 1.0
 
 
+def _patchy(narrow: NDArray[np.uint8]) -> float:
+    """Contrast of the means of patches over that of the samples; 0 in a picture of one grey level."""
+    size = max(1, narrow.shape[1] // _PATCH[0]), max(1, narrow.shape[0] // _PATCH[1])
+    patches = cv2.resize(narrow.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return float(patches.std() / max(float(narrow.std()), 1e-6))
+
+
 def inner_of(field: Roi) -> Roi:
     """The field without a tenth on each side, where scanners put depth marks."""
     across, down = field.width // 10, field.height // 10
     return Roi(field.x + across, field.y + down, field.width - 2 * across, field.height - 2 * down)
 
 
-def thin_bright(frame: Frame, field: Roi) -> NDArray[np.bool_]:
-    """Pixels nearly white and thinner than a 120th of the picture's height, of `inner_of` the field."""
-    luma = frame.luma(inner_of(field))
-    thin = np.asarray(luma > _WHITE)
-    x, y, width, height = cv2.boundingRect(thin.view(np.uint8))
-    if width:  # the costly step only where something is white at all
-        side = max(3, frame.height // 120 | 1)
-        part = np.s_[max(0, y - side) : y + height + side, max(0, x - side) : x + width + side]
-        thin[part] &= (
-            cv2.morphologyEx(luma[part], cv2.MORPH_TOPHAT, np.ones((side, side), np.uint8)) > _RAISED
-        )
-    return thin
+def _thin(bright: NDArray[np.uint8], luma: Plane, height: int, step: int) -> NDArray[np.uint8]:
+    """Of the `bright` pixels those that stand out from what is around; written over `bright`.
+
+    `bright` and `luma` have every `step`-th row of a picture of `height` rows.
+    """
+    x, y, wide, high = cv2.boundingRect(bright)
+    if wide:  # the costly step only where something is bright at all
+        side = max(3, height // 120 | 1)
+        part = np.s_[max(0, y - side) : y + high + side, max(0, x - side) : x + wide + side]
+        around = np.ones((max(3, side // step | 1), side), np.uint8)
+        hat = cv2.morphologyEx(luma[part], cv2.MORPH_TOPHAT, around)
+        bright[part] &= (hat > _RAISED).view(np.uint8) * 255
+    return bright
 
 
 def _coloured(frame: Frame, field: Roi) -> float:
@@ -236,7 +302,13 @@ def _coloured(frame: Frame, field: Roi) -> float:
     else:
         area = np.s_[field.y // 2 : field.bottom // 2 : 4, field.x // 2 : field.right // 2 : 4]
         planes = tuple(plane[area] for plane in frame.planes[1:])
-    return float(max((np.abs(plane.astype(np.int16) - 128) > _NEUTRAL).mean() for plane in planes))
+    return max(_beside_grey(plane) for plane in planes)
+
+
+def _beside_grey(chroma: Plane) -> float:
+    """Share of the samples that are further than `_NEUTRAL` from 128."""
+    near = cv2.inRange(chroma.reshape(len(chroma), -1), 128 - _NEUTRAL, 128 + _NEUTRAL)
+    return 1.0 - cv2.countNonZero(near) / chroma.size
 
 
 def _longest_run(dark: NDArray[np.bool_]) -> int:

@@ -17,20 +17,20 @@ class HeatMap:
     """Where the network found what it found.
 
     Attributes:
-        activation: float32 (h, w), 0 to 1, over `area` alone; 0.5 speaks for neither class. Read-only.
-        area: of the picture.
+        whole: float32 (h, w), 0 to 1, over the whole tensor; 0.5 speaks for neither class. Read-only.
+        size: width and height of the tensor.
+        area: of the picture, which lies in the tensor as `letterbox` puts it.
         sequence: of the picture that it was computed from.
     """
 
-    activation: NDArray[np.float32]
+    whole: NDArray[np.float32]
+    size: tuple[int, int]
     area: Roi
     sequence: int
 
-
-def heat_over(activation: NDArray[np.float32], area: Roi, size: tuple[int, int], sequence: int) -> HeatMap:
-    """Cut the activation of a whole tensor of `size` (width, height) down to the picture's part of it."""
-    width, height = size
-    inner = letterbox(area, width, height)
-    whole = cv2.resize(activation, (width, height), interpolation=cv2.INTER_LINEAR)
-    part = whole[inner.y : inner.bottom, inner.x : inner.right]
-    return HeatMap(np.asarray(part, np.float32), area, sequence)
+    @property
+    def activation(self) -> NDArray[np.float32]:
+        """float32 (h, w) over `area` alone, in the tensor's pixels; made for whoever draws it."""
+        inner = letterbox(self.area, *self.size)
+        whole = cv2.resize(self.whole, self.size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(whole[inner.y : inner.bottom, inner.x : inner.right], np.float32)

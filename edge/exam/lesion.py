@@ -12,6 +12,7 @@ CUT_OFF = "lesion cut off by the edge of the field"
 CONTRADICTION = "low risk, but regular shape with posterior enhancement: known for false benigns"
 
 _DARK = 6  # grey levels above black; beside a sector there is nothing brighter
+_AT, _AWAY = 200, 20  # parts of the field's width: so near to its edge is cut off, so far is no longer
 _MISSING = 0.3  # of one of the box's sides that may lie beside the tissue
 
 
@@ -49,6 +50,7 @@ class Lesion:
         again = mark is not self._mark
         if again:
             self._mark, self.features, self._measured_ns = mark, None, None
+            self.reason = None  # what was said of another box says nothing of this one
             self.box = mark if mark is not None and mark.inside(frame.bounds) else None
             self._tracker.lose()
             if self.box is not None:
@@ -74,7 +76,9 @@ class Lesion:
         if self.box is None:
             inside = self._mark.inside(frame.bounds)
             return LOST if inside else "the chosen region leaves the picture"
-        return CUT_OFF if _cut_off(frame, self.box, field) else None
+        # What is left of a lesion that is cut off is followed too, and shrinks away from the edge.
+        part = _AWAY if self.reason == CUT_OFF else _AT
+        return CUT_OFF if cut_off(frame, self.box, field, part) else None
 
 
 def size_of(box: Roi, px_per_mm: float) -> tuple[float, float]:
@@ -82,10 +86,13 @@ def size_of(box: Roi, px_per_mm: float) -> tuple[float, float]:
     return round(box.width / px_per_mm, 1), round(box.height / px_per_mm, 1)
 
 
-def _cut_off(frame: Frame, box: Roi, field: Roi | None) -> bool:
-    """True if the box reaches the field's edge, or one of its sides lies where there is no tissue."""
+def cut_off(frame: Frame, box: Roi, field: Roi | None, part: int = _AT) -> bool:
+    """True if a lesion's box reaches the field's edge, or one of its sides lies where there is no tissue.
+
+    Nearer than one `part` of the field's width is at its edge.
+    """
     if field is not None:
-        margin = max(1, field.width // 200)
+        margin = max(1, field.width // part)
         inner = Roi(
             field.x + margin, field.y, max(1, field.width - 2 * margin), max(1, field.height - margin)
         )

@@ -20,6 +20,7 @@ from edge.atomic import new_file
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.errors import DataError, SonocartError
+from edge.exam.tissue import VERSION
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +31,33 @@ MOST = 64
 """Profiles kept; the oldest goes first."""
 
 _DRAWN = 24  # grey levels between the darkest and the brightest of a cell in which something is drawn
+_QUIET = 10  # percent of the cells in which there is but noise
 _ALIKE = 0.12  # share of a fingerprint's set cells outside the field that may differ
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One screen: the picture's size, the field in it, and the cells in which something is drawn."""
+    """One screen.
+
+    Attributes:
+        width, height: the picture's size.
+        field: in it.
+        cells: in which something is drawn.
+        drawn: the operator has drawn the field, so no finder knows better.
+        finder: version of the finder that has found it otherwise. What another one has found is looked for
+            again: it may have been wrong, and then masking keeps the patient's name.
+    """
 
     width: int
     height: int
     field: tuple[int, int, int, int]
     cells: str
+    drawn: bool = False
+    finder: int = 0
+
+    @property
+    def roi(self) -> Roi:
+        """The field."""
+        return Roi(*self.field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +72,9 @@ def fingerprint_of(frame: Frame) -> Fingerprint:
     columns, rows = CELLS
     small = cv2.resize(frame.luma(frame.bounds), (columns * 10, rows * 10), interpolation=cv2.INTER_AREA)
     blocks = small.reshape(rows, 10, columns, 10).astype(np.int16)
-    return Fingerprint(blocks.max((1, 3)) - blocks.min((1, 3)) > _DRAWN)
+    contrast = blocks.max((1, 3)) - blocks.min((1, 3))
+    # Where nothing is drawn there is noise, and it is the same everywhere.
+    return Fingerprint(contrast > _DRAWN + np.percentile(contrast, _QUIET))
 
 
 class Profiles:
@@ -69,33 +89,39 @@ class Profiles:
         self._path = path
         self._known: tuple[Profile, ...] = ()
         if path is not None and path.exists():
-            self._known = read_profiles(path)
+            self._known = tuple(p for p in read_profiles(path) if p.drawn or p.finder == VERSION)
 
-    def find(self, frame: Frame) -> Roi | None:
-        """The field of a screen that was seen before, of this very geometry; None if there is none."""
+    def find(self, frame: Frame) -> Profile | None:
+        """The profile of a screen that was seen before, of this very geometry; None if there is none."""
         seen = fingerprint_of(frame).cells
         best, least = None, _ALIKE
         for profile in self._known:
             if (profile.width, profile.height) != (frame.width, frame.height):
                 continue
-            field = Roi(*profile.field)
-            outside = ~_covered(field, frame)
+            outside = ~_covered(profile.roi, frame)
             kept = np.array([cell == "1" for cell in profile.cells]).reshape(seen.shape)
             drawn = int((kept & outside).sum())
             differ = float(((kept ^ seen) & outside).sum()) / max(1, drawn)
             if drawn and differ <= least:
-                best, least = field, differ
+                best, least = profile, differ
         return best
 
-    def keep(self, frame: Frame, field: Roi) -> None:
+    def keep(self, frame: Frame, field: Roi, *, drawn: bool = False) -> None:
         """Remember `field` for this screen; what was kept of the same screen is replaced."""
         old = self.find(frame)
-        if old == field:
+        if old is not None and (old.roi, old.drawn) == (field, drawn):
             return
         cells = "".join("1" if cell else "0" for cell in fingerprint_of(frame).cells.ravel())
         box = field.x, field.y, field.width, field.height
-        others = [p for p in self._known if old is None or Roi(*p.field) != old]
-        self._known = (*others, Profile(frame.width, frame.height, box, cells))[-MOST:]
+        new = Profile(frame.width, frame.height, box, cells, drawn, VERSION)
+        self._replace(old, new)
+
+    def drop(self, frame: Frame) -> None:
+        """Forget what is known of this screen."""
+        self._replace(self.find(frame))
+
+    def _replace(self, old: Profile | None, *new: Profile) -> None:
+        self._known = (*(p for p in self._known if p is not old), *new)[-MOST:]
         if self._path is not None:
             threading.Thread(target=self._write, args=(self._path, self._known), daemon=True).start()
 
@@ -119,7 +145,7 @@ def read_profiles(path: Path) -> tuple[Profile, ...]:
     except (OSError, msgspec.MsgspecError) as error:
         raise DataError(f"'{path}' holds no screen profiles: {error}; delete it to begin anew") from error
     for profile in known:
-        if len(profile.cells) != CELLS[0] * CELLS[1] or not Roi(*profile.field).inside(
+        if len(profile.cells) != CELLS[0] * CELLS[1] or not profile.roi.inside(
             Roi(0, 0, profile.width, profile.height)
         ):
             raise DataError(f"'{path}': {profile.field} leaves its picture; delete it to begin anew")

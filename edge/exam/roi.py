@@ -9,28 +9,39 @@ from numpy.typing import NDArray
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.profiles import Profiles
+from edge.exam.tissue import Tissue, find_tissue
 
 FRAMES = 6
 """Pictures looked at before the field is decided on."""
 
+TRIES = 10
+"""Finds that have failed in a row until it is said that there is no field to be found."""
+
 _WIDTH = 320  # pixels; speckle is still there, letters have become thin
-_MOVES = 4  # grey levels between the darkest and the brightest of the pictures
-_TEXTURE = 2.5  # grey levels, local standard deviation of speckle after shrinking
 _SAME_FIELD = 0.9  # overlap above which another find is the same field
 _PART = 0.5  # of a find inside the known field, above which it is a part of that
-_LEAST = 0.04  # of the screen; a smaller part is no field
+_CONTRADICTS = 0.6  # overlap with what moves, below which a remembered field is of something else
 
 
 class FieldFinder:
     """Looks at the first pictures, decides, and holds the field until it is told to look again."""
 
-    def __init__(self, profiles: Profiles | None = None) -> None:
-        """Nothing is known yet but the `profiles` of screens that were seen before."""
+    def __init__(self, profiles: Profiles | None = None, named: Roi | None = None) -> None:
+        """Nothing is known yet but the `profiles` of screens that were seen before.
+
+        A field that the source has `named` goes before what is found, and behind what the operator draws.
+        """
         self.field: Roi | None = None
-        self._profiles = Profiles(None) if profiles is None else profiles
-        self._settled = False  # nothing is looked for any more
-        self._told = False  # the field is from a profile, and is not to be found better
         self.lit: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)  # small picture of what the screen shows
+        self.tries = 0  # finds that have failed in a row
+        self._profiles = Profiles(None) if profiles is None else profiles
+        self._named = named
+        self._settled = False  # nothing is looked for any more
+        self._recall = False  # whether the screen is known has to be asked again
+        self._told = False  # the field is from a profile, and is not to be found better
+        self._drawn = (
+            False  # the field is the operator's or the source's, and never to be found better on this screen
+        )
         self._size = (0, 0)
         self._seen: list[NDArray[np.uint8]] = []
 
@@ -46,50 +57,79 @@ class FieldFinder:
         """
         size = (frame.width, frame.height)
         if size != self._size:
-            self._size, self._seen, self._settled = size, [], False
-            self.field = self._profiles.find(frame)
-            self._told = self.field is not None
+            self._size, self.field = size, None
+            self.again()
+            self._remember(frame)
+        elif self._recall and self._drawn:  # another scene: is it still the screen that it was drawn on?
+            self._remember(frame)
         if self._settled:
             return self.field
         self._seen.append(shrink(frame))
         if len(self._seen) == FRAMES:
             self.lit = np.max(self._seen, axis=0)
-            found = find_field(np.stack(self._seen), frame.bounds)
+            found = find_tissue(np.stack(self._seen), frame.bounds)
             self._seen = []
-            if self.field is None and found is not None:
-                self.field = found
-                self._profiles.keep(frame, found)
-            elif found is not None and not self._told and _overlap(found, self.field) < _SAME_FIELD:
-                if not tissue and _share_inside(found, self.field) > _PART:
-                    return self.field
-                self.field = found
+            self.tries = self.tries + 1 if found is None else 0
+            if found is not None and self._better(found, tissue):
+                self._take(frame, found.box)
             self._settled = self.field is not None
         return self.field
 
     def again(self) -> None:
         """Another scene: depth or layout may have changed. The old field holds until another is found."""
-        self._seen, self._settled, self._told = [], False, False
+        self._seen, self._settled, self._told, self._recall, self.tries = [], False, False, True, 0
 
-    def keep(self, frame: Frame, field: Roi) -> None:
+    def forget(self) -> None:
+        """The field was, or may have been, found in noise: begin as with the first picture of a screen."""
+        self._size = (0, 0)
+
+    def draw(self, frame: Frame, field: Roi) -> None:
         """The operator has drawn the field of this screen: it is known from now on."""
-        self._profiles.keep(frame, field)
+        self._profiles.keep(frame, field, drawn=True)
+        self._size = (frame.width, frame.height)
+        self.again()
+        self.field, self._told, self._drawn, self._recall = field, True, True, False
+
+    def undraw(self, frame: Frame) -> None:
+        """The operator wants the field to be found again."""
+        self._profiles.drop(frame)
+        self.forget()
+
+    def _remember(self, frame: Frame) -> None:
+        """Take what is known of this screen, if anything is."""
+        known = self._profiles.find(frame)
+        if self._named is not None and self._named.inside(frame.bounds) and not (known and known.drawn):
+            self.field, self._told, self._drawn, self._recall = self._named, True, True, False
+            return
+        self.field = self.field if known is None else known.roi
+        self._told, self._drawn, self._recall = known is not None, known is not None and known.drawn, False
+
+    def _better(self, found: Tissue, tissue: bool) -> bool:
+        """True if what was found is to be the field from now on."""
+        if self.field is None:
+            return True
+        if self._drawn:
+            return False
+        if not tissue and _shared(found.box, self.field) > _PART * found.box.width * found.box.height:
+            return False
+        alike = overlap(found.box, self.field)
+        return found.moving and alike < _CONTRADICTS if self._told else alike < _SAME_FIELD
+
+    def _take(self, frame: Frame, field: Roi) -> None:
+        """A first find, and one that contradicts what was remembered, are kept for the next start."""
+        if self.field is None or self._told:
+            self._profiles.keep(frame, field)
+        self.field, self._told = field, False
 
 
-def _overlap(one: Roi, other: Roi | None) -> float:
+def overlap(one: Roi, other: Roi) -> float:
     """Intersection over union."""
     both = _shared(one, other)
-    return 0.0 if other is None else both / (one.width * one.height + other.width * other.height - both)
+    return both / (one.width * one.height + other.width * other.height - both)
 
 
-def _share_inside(one: Roi, other: Roi | None) -> float:
-    """Of the area of `one`, what lies in `other`."""
-    return _shared(one, other) / (one.width * one.height)
-
-
-def _shared(one: Roi, other: Roi | None) -> int:
+def _shared(one: Roi, other: Roi) -> int:
     """The intersection's area."""
-    if other is None:
-        return 0
     wide = max(0, min(one.right, other.right) - max(one.x, other.x))
     return wide * max(0, min(one.bottom, other.bottom) - max(one.y, other.y))
 
@@ -99,52 +139,3 @@ def shrink(frame: Frame) -> NDArray[np.uint8]:
     height = max(1, round(frame.height * _WIDTH / frame.width))
     small = cv2.resize(frame.luma(frame.bounds), (_WIDTH, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
-
-
-def find_field(pictures: NDArray[np.uint8], bounds: Roi) -> Roi | None:
-    """The bounding rectangle of the largest connected part that looks like tissue.
-
-    Tissue moves, or at least has texture everywhere; a scanner's text and bars stand still, are thin, or
-    are flat.
-
-    Args:
-        pictures: uint8 (N, h, w), shrunk.
-        bounds: of the full picture, in whose pixels the answer is.
-    """
-    moves = pictures.max(0).astype(np.int16) - pictures.min(0) > _MOVES
-    moving = _largest(_solid(moves.astype(np.uint8)))
-    anything = _largest(_solid((moves | _textured(pictures[-1])).astype(np.uint8)))
-    # A still probe's picture moves in parts only; then its texture has to tell.
-    mask = moving if 2 * moving.sum() >= anything.sum() else anything
-    if mask.mean() < _LEAST:
-        return None
-    x, y, width, height = cv2.boundingRect(mask)
-    scale_x, scale_y = bounds.width / mask.shape[1], bounds.height / mask.shape[0]
-    left, top = int(x * scale_x), int(y * scale_y)
-    right, bottom = round((x + width) * scale_x), round((y + height) * scale_y)
-    return Roi(left, top, min(right, bounds.right) - left, min(bottom, bounds.bottom) - top)
-
-
-def _textured(picture: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where neighbours differ as speckle does."""
-    grey = picture.astype(np.float32)
-    mean = cv2.blur(grey, (5, 5))
-    variance = cv2.blur(grey * grey, (5, 5)) - mean * mean
-    textured = (variance > _TEXTURE**2).astype(np.uint8)
-    # Before any gap is closed: a line of text or a bar is thinner than this, tissue is not.
-    return cv2.morphologyEx(textured, cv2.MORPH_OPEN, np.ones((15, 15), np.uint8)) > 0
-
-
-def _largest(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The largest connected part alone."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    if count < 2:
-        return np.zeros_like(mask)
-    return np.asarray(labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])), np.uint8)
-
-
-def _solid(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Close the holes that dark tissue leaves, then drop what is too thin to be tissue."""
-    closed = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
-    opened = cv2.morphologyEx(closed, cv2.MORPH_OPEN, np.ones((13, 13), np.uint8))
-    return np.asarray(opened, np.uint8)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
+from edge.exam.tearing import Tearing
 from edge.sources.base import Outage
 
 
@@ -50,6 +51,7 @@ class Signal:
         self.state = State.NO_SIGNAL
         self.fresh = False  # the last picture differed from the one before it
         self.cut = False  # the last picture shows another scene than the one before it
+        self.tearing = Tearing()
         self._rows: NDArray[np.uint8] | None = None
         self._last_ns = 0  # newest picture
         self._changed_ns = 0  # newest picture that differed
@@ -62,6 +64,7 @@ class Signal:
         step = max(1, region.height // _ROWS)
         rows = np.ascontiguousarray(frame.luma(region)[::step])
         before, self._rows = self._rows, rows
+        self.tearing.look(rows, now_ns)
         if before is None or before.shape != rows.shape:
             self.fresh, self.cut, moved = True, before is not None, True
         else:

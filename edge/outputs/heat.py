@@ -1,4 +1,7 @@
-"""The class activation as a tint: what speaks for malignancy turns orange, and the speckle stays as it is."""
+"""The class activation as a tint: what speaks for malignancy turns orange, and the speckle stays as it is.
+
+Where there is no tissue, as beside a sector, there is no tint.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,12 @@ from numpy.typing import NDArray
 
 from edge.contract.frame import Frame, PixelFormat, Plane
 from edge.contract.roi import Roi
+from edge.exam.heat import HeatMap
 
 _FROM, _TO = 0.5, 0.9  # activation: 0.5 speaks for neither class
 _BLUE, _RED = -70.0, 45.0  # chroma of the orange at its strongest
+_CELLS = 48  # across and down in which tissue is looked for
+_DARK = 8  # grey levels above black; beside a sector there is nothing brighter
 _RGB = (50.0, -5.0, -75.0)  # the same in red, green, blue (BT.601)
 
 
@@ -23,24 +29,24 @@ class Heat:
         self._strength: NDArray[np.float32] = np.empty((0, 0), np.float32)
         self._chroma: tuple[Plane, Plane] | None = None
 
-    def draw(self, frame: Frame, activation: NDArray[np.float32], sequence: int, area: Roi) -> None:
+    def draw(self, frame: Frame, heat: HeatMap, area: Roi) -> None:
         """Tint `area` of `frame`; grey formats have no colour to give and stay as they are.
 
         Args:
             frame: whose planes may be written to.
-            activation: float32 (h, w), 0 to 1, over `area`.
-            sequence: of the frame that it was computed from.
-            area: on even pixels, inside the frame.
+            heat: what is drawn; it is looked at only where it is another one than before.
+            area: its own, on even pixels, inside the frame.
         """
         if frame.format is PixelFormat.GRAY8:
             return
-        wanted = (sequence, area, frame.format)
+        wanted = (heat.sequence, area, frame.format)
         rgb = frame.format in (PixelFormat.BGR24, PixelFormat.RGB24)
         if wanted != self._made_for:
             self._made_for = wanted
             size = (area.width, area.height) if rgb else (area.width // 2, area.height // 2)
-            smooth = cv2.resize(activation, size, interpolation=cv2.INTER_LINEAR)
-            self._strength = np.clip((smooth - _FROM) / (_TO - _FROM), 0.0, 1.0).astype(np.float32)
+            smooth = cv2.resize(heat.activation, size, interpolation=cv2.INTER_LINEAR)
+            strength = np.clip((smooth - _FROM) / (_TO - _FROM), 0.0, 1.0)
+            self._strength = np.asarray(strength * _tissue(frame, area, size), np.float32)
             self._chroma = (_around(self._strength, _BLUE), _around(self._strength, _RED))
         assert self._chroma is not None
         blue, red = self._chroma
@@ -58,6 +64,16 @@ class Heat:
             part = frame.planes[0][y:bottom, x:right]
             colour = np.array(_RGB if frame.format is PixelFormat.RGB24 else _RGB[::-1], np.float32)
             part[:] = np.clip(part + self._strength[..., None] * colour, 0, 255).astype(np.uint8)
+
+
+def _tissue(frame: Frame, area: Roi, size: tuple[int, int]) -> NDArray[np.float32]:
+    """1 where tissue is, 0 where the picture is black for want of any; dark spots within it are tissue."""
+    small = cv2.resize(frame.luma(area), (_CELLS, _CELLS), interpolation=cv2.INTER_AREA)
+    black = 0 if frame.full_range else 16
+    lit = np.pad((small > black + _DARK).astype(np.float32), _CELLS)
+    closed = cv2.morphologyEx(lit, cv2.MORPH_CLOSE, np.ones((_CELLS // 4, _CELLS // 4), np.uint8))
+    inner = np.s_[_CELLS : 2 * _CELLS, _CELLS : 2 * _CELLS]
+    return np.asarray(cv2.resize(closed[inner], size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _around(strength: NDArray[np.float32], most: float) -> Plane:

@@ -22,9 +22,13 @@ NAMES: dict[str, tuple[str, str]] = {
     "sonocart_info": ("gauge", "always 1; the labels name model, bundle and precision"),
     "sonocart_signal_state": ("gauge", "1 for the present state of the signal, 0 for the others"),
     "sonocart_picture_age_seconds": ("gauge", "since a picture was last presented"),
-    "sonocart_picture_rate_hertz": ("gauge", "pictures presented a second, over the last second"),
+    "sonocart_picture_rate_hertz": (
+        "gauge",
+        "new pictures presented a second, over the last second; repeated ones do not count",
+    ),
     "sonocart_pictures_presented_total": ("counter", "pictures presented"),
     "sonocart_pictures_dropped_total": ("counter", "pictures captured and replaced by a newer one"),
+    "sonocart_pictures_torn_total": ("counter", "pictures presented and not analysed: a part was older"),
     "sonocart_pictures_withheld_total": ("counter", "pictures presented without a risk"),
     "sonocart_estimate_age_seconds": ("gauge", "age of the risk's newest frame; absent without a risk"),
     "sonocart_latency_seconds": ("histogram", "from a picture's capture to its presentation"),
@@ -34,6 +38,8 @@ NAMES: dict[str, tuple[str, str]] = {
         "gauge",
         "population stability index of the risks against the site's acceptance; absent without a baseline",
     ),
+    "sonocart_temperature_celsius": ("gauge", "of the cart's hottest zone; absent where it has none"),
+    "sonocart_risk_slowed": ("gauge", "1 while the network is asked less often because the cart is warm"),
     "sonocart_page_viewers": ("gauge", "viewers connected to the page"),
 }
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -131,6 +137,10 @@ class Metrics:
         if reading is not None:
             single["sonocart_picture_rate_hertz"] = reading.rate
             single["sonocart_pictures_dropped_total"] = reading.dropped
+            single["sonocart_pictures_torn_total"] = reading.torn
+            single["sonocart_risk_slowed"] = bool(reading.slowed)
+            if reading.celsius is not None:
+                single["sonocart_temperature_celsius"] = reading.celsius
             if reading.age_ms is not None:
                 single["sonocart_estimate_age_seconds"] = reading.age_ms / 1e3
         if self._baseline is not None:

@@ -1,107 +1,70 @@
-"""The panel: everything that a glance at the screen must give, drawn as a small RGB picture."""
+"""The panel: everything that a glance at the screen must give, in strips that are drawn when they change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from edge.blit import Colour
+from edge.blit import Encoding, Sprite, make_sprite, stacked
 from edge.contract.spec import OperatingPoint
-from edge.errors import UnavailableError
-from edge.exam.evidence import NoEstimate, RiskEstimate
-from edge.exam.reading import Identity, Reading
+from edge.exam.reading import Identity
 from edge.exam.signal import State
-from edge.outputs.words import feature_words, size_words
+from edge.outputs.content import HEAT_LEGEND, Content
+from edge.outputs.palette import ABOVE, BACKGROUND, BELOW, DIM, EDGE, GOOD, TEXT, TRACK
+from edge.outputs.pen import Pen
 
-# Okabe and Ito (2008): told apart with any colour vision; shape and words say the same again.
-BACKGROUND: Colour = (14, 18, 22)
-EDGE: Colour = (58, 68, 78)
-TEXT: Colour = (236, 240, 243)
-DIM: Colour = (150, 162, 172)
-TRACK: Colour = (44, 52, 60)
-ABOVE: Colour = (230, 159, 0)
-BELOW: Colour = (86, 180, 233)
-GOOD: Colour = (0, 190, 130)
-
-WIDTHS = (400, 340, 290, 200)
+WIDTHS = (400, 340, 290, 230)
 """Widths that the panel may have, in units of 1/1080 of the picture's height, the best first."""
 
-_HEIGHT = 522
+_FOOT = 420  # units above who speaks, and above the features
 _FEATURES = 176  # further units for the features
-_BLEED = 4  # pixels that letters may reach beyond their advance
-_LEAST_LETTERS = 9.0  # pixels
-_LEAST_UNIT = 0.62  # below this the small print would be under 12 pixels high
+_LINE = 21  # units for each line of who speaks
+_LAST = 39  # units for RESEARCH USE ONLY and the space around it
+_COMPACT = 294  # units of the panel that has room for the figures alone
+_LEAST_UNIT = 0.62  # below this small print would be under 11 pixels high
 _TRENDS = {1: "rising", 0: "steady", -1: "falling"}
-HEAT_LEGEND = "heat map: orange speaks for malignancy"
+
+
+def panel_sizes(
+    width: int, height: int, identity: Identity, *, features: bool = False
+) -> list[tuple[int, int]]:
+    """Sizes in even pixels that the panel may have on a picture of `width` x `height`, the best first.
+
+    None but the narrowest is wider than half of the picture. Features go where there is no room for them, and
+    a picture that has no room for the panel without them gets a compact one.
+    """
+    unit = _unit(height)
+    talls = (_tall(identity, unit, features=shown) for shown in (features, False))
+    tall = next((tall for tall in talls if tall <= height), None)
+    narrow = min(int(WIDTHS[-1] * unit), width) // 2 * 2
+    if tall is None:
+        return [(narrow, min(int(_COMPACT * unit), height) // 2 * 2)]
+    wide = [int(w * unit) // 2 * 2 for w in WIDTHS if 2 * w * unit <= width] or [narrow]
+    return [(w, tall) for w in wide]
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
-    """What the panel shows, rounded as it is shown: two equal contents give the same picture.
+class Strip:
+    """A part of the panel from one side to the other.
 
     Attributes:
-        withheld: why no risk is shown, or None; then the figures from `risk` to `age_ms` count.
-        risk, low, high: per cent.
-        trend: 1 rising, 0 steady, -1 falling.
-        size: of the lesion in words.
-        features: name and value of each, None where the operator has not asked for them.
-        flag: a warning or a legend of two lines at most.
+        top: units; it ends where the next one begins.
+        draw: draws it.
+        shows: all that it shows: what `draw` takes after the pen.
     """
 
-    state: State
-    withheld: str | None
-    risk: int
-    low: int
-    high: int
-    n: int
-    above: bool
-    trend: int
-    age_ms: int
-    rate: int
-    point: OperatingPoint
-    size: str
-    features: tuple[tuple[str, str], ...] | None
-    flag: str | None
+    top: float
+    draw: Callable[..., None]
+    shows: tuple[object, ...]
 
 
-def content_of(reading: Reading, trend: int = 0) -> Content:
-    """The figures of `reading` as the panel rounds them."""
-    estimate, choices, findings = reading.shown, reading.choices, reading.findings
-    known = isinstance(estimate, RiskEstimate)
-    features = None
-    if choices.features:
-        features = () if findings.features is None else feature_words(findings.features)
-    flag = findings.contradiction if known else None  # it would give a concealed risk away
-    return Content(
-        state=reading.state,
-        withheld=estimate.reason if isinstance(estimate, NoEstimate) else None,
-        risk=round(100 * estimate.risk) if isinstance(estimate, RiskEstimate) else 0,
-        low=round(100 * estimate.low) if isinstance(estimate, RiskEstimate) else 0,
-        high=round(100 * estimate.high) if isinstance(estimate, RiskEstimate) else 0,
-        n=estimate.n if isinstance(estimate, RiskEstimate) else 0,
-        above=isinstance(estimate, RiskEstimate) and estimate.risk >= choices.point.threshold,
-        trend=trend if known else 0,
-        age_ms=round(reading.age_ms or 0.0) if known else 0,
-        rate=round(reading.rate),
-        point=choices.point,
-        size=size_words(findings),
-        features=features,
-        flag=flag or reading.slowed or (HEAT_LEGEND if choices.heatmap and known else None),
-    )
-
-
-def panel_sizes(width: int, height: int, *, features: bool = False) -> list[tuple[int, int]]:
-    """Sizes in even pixels that the panel may have on a picture of `width` x `height`, the best first."""
-    unit = _unit(height)
-    tall = int((_HEIGHT + _FEATURES * features) * unit)
-    return [(min(int(w * unit), width) // 2 * 2, min(tall, height) // 2 * 2) for w in WIDTHS]
-
-
-def draw_panel(content: Content, identity: Identity, size: tuple[int, int], height: int) -> NDArray[np.uint8]:
+def draw_panel(
+    content: Content, identity: Identity, size: tuple[int, int], height: int, encoding: Encoding
+) -> Sprite:
     """Draw the panel.
 
     Args:
@@ -109,202 +72,216 @@ def draw_panel(content: Content, identity: Identity, size: tuple[int, int], heig
         identity: of the model.
         size: of the panel, from `panel_sizes`.
         height: of the picture, for the size of the letters.
-
-    Returns:
-        uint8 (size[1], size[0], 3) RGB.
+        encoding: of the frames that it is drawn into.
     """
-    image = Image.new("RGB", size, BACKGROUND)
-    pen = _Pen(image, _unit(height))
-    pen.draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=EDGE, width=max(1, int(2 * pen.unit)))
-    _state(pen, content)
-    if content.withheld is None:
-        _risk(pen, content)
+    unit = _unit(height)
+    if size[1] < _tall(identity, unit, features=False):
+        strips = _compact(content)
     else:
-        _withheld(pen, content.withheld)
-    pen.text(332, 23, content.size, DIM if content.size.startswith("no ") else TEXT)
-    if content.flag is not None:
-        colour = DIM if content.flag == HEAT_LEGEND else ABOVE
-        for row, line in enumerate(pen.wrap(content.flag, 20)[:2]):
-            pen.text(364 + 24 * row, 20, line, colour)
-    top = 420.0
-    if content.features is not None:
-        pen.line(top, EDGE)
-        for row, (name, value) in enumerate(content.features or (("features", "no lesion"),)):
-            pen.text(top + 10 + 27 * row, 20, name, DIM)
-            pen.text(top + 10 + 27 * row, 20, value, TEXT, right=True)
-        top += _FEATURES
-    pen.line(top, EDGE)
-    pen.text(top + 10, 19, f"{identity.model}  ·  {identity.precision}", DIM)
-    pen.text(top + 34, 19, f"bundle {identity.bundle}", DIM)
-    pen.text(top + 60, 20, "RESEARCH USE ONLY", TEXT)
-    return np.asarray(image)
+        roomy = size[1] >= _tall(identity, unit, features=True)
+        strips = _strips(content if roomy else replace(content, features=None), identity)
+    tops = [min(round(strip.top * unit) & ~1, size[1]) for strip in strips] + [size[1]]
+    return stacked(
+        [
+            _drawn(strip.draw, strip.shows, size, (top, bottom), unit, encoding)
+            for strip, top, bottom in zip(strips, tops, tops[1:], strict=False)
+            if bottom > top
+        ]
+    )
 
 
-class _Pen:
-    """Draws in units of 1/1080 of the picture's height, between the panel's margins."""
-
-    def __init__(self, image: Image.Image, unit: float):
-        self.image = image
-        self.draw = ImageDraw.Draw(image)
-        self.unit = unit
-        self.left = 18 * unit
-        self.right = image.width - 18 * unit
-
-    def text(
-        self,
-        top: float,
-        size: float,
-        text: str,
-        colour: Colour,
-        *,
-        indent: float = 0.0,
-        right: bool = False,
-        bold: bool = False,
-    ) -> None:
-        """One line, its letters shrunk as far as needed to stay between the margins."""
-        left = self.left + indent * self.unit
-        mask, length = _letters(text, round(size * self.unit, 1), round(self.right - left, 1), bold)
-        x = self.right - length if right else left
-        self.image.paste(colour, (round(x) - _BLEED, round(top * self.unit) - _BLEED), mask)
-
-    def wrap(self, text: str, size: float) -> list[str]:
-        """Lines of whole words that fit between the margins; a longer word has a line of its own."""
-        font, lines = _font(size * self.unit), [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if lines[-1] and font.getlength(longer) > self.right - self.left:
-                lines.append(word)
-            else:
-                lines[-1] = longer
-        return lines
-
-    @property
-    def wide(self) -> bool:
-        """There is room for more than the figures."""
-        return self.right - self.left > 280 * self.unit
-
-    def line(self, top: float, colour: Colour) -> None:
-        """A horizontal rule between the margins."""
-        y = round(top * self.unit)
-        self.draw.line((self.left, y, self.right, y), fill=colour)
-
-    def box(self, left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
-        """A filled rectangle; left and right are pixels, top and bottom units."""
-        self.draw.rectangle((left, top * self.unit, right, bottom * self.unit), fill=colour)
+@lru_cache(maxsize=128)
+def _drawn(
+    draw: Callable[..., None],
+    shows: tuple[object, ...],
+    size: tuple[int, int],
+    rows: tuple[int, int],
+    unit: float,
+    encoding: Encoding,
+) -> Sprite:
+    """One strip, kept: most of them stay as they are from one figure to the next."""
+    top, bottom = rows
+    image = Image.new("RGB", (size[0], bottom - top), BACKGROUND)
+    pen = Pen(image, unit, top)
+    pen.edge(size[1], EDGE)
+    draw(pen, *shows)
+    return make_sprite(np.asarray(image), encoding)
 
 
-@lru_cache(maxsize=256)
-def _letters(text: str, size: float, room: float, bold: bool) -> tuple[Image.Image, float]:
-    """Coverage of a line of text, grey, with `_BLEED` pixels around it, and its length in pixels.
-
-    Kept, because drawing letters is what a panel costs, and most lines stay as they are.
-    """
-    font = _font(size)
-    length = font.getlength(text)
-    if length > room:
-        font = _font(size * room / length)
-        length = font.getlength(text)
-    weight = 0.022 * size if bold else 0.0
-    mask = Image.new("L", (int(length) + 2 * _BLEED + 1, int(1.3 * size) + 2 * _BLEED + 1))
-    draw = ImageDraw.Draw(mask)
-    draw.text((_BLEED, _BLEED), text, fill=255, font=font, anchor="la", stroke_width=weight)
-    return mask, length
-
-
-@lru_cache(maxsize=64)
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(max(_LEAST_LETTERS, round(size, 1)))
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise UnavailableError(
-            "the overlay's font is missing: this Pillow was built without FreeType. "
-            "Run: pip install --force-reinstall pillow"
-        )
-    return font
+def _strips(content: Content, identity: Identity) -> list[Strip]:
+    point, above = content.point, content.above
+    if content.withheld is None:
+        middle = [
+            Strip(58, _head, (content.trend, content.age_ms)),
+            Strip(88, _figure, (content.risk, content.trend)),
+            Strip(182, _bar, (content.low, content.high, content.risk, point.threshold, above)),
+            Strip(222, _interval, (content.low, content.high, content.n)),
+            Strip(256, _category, (above, point)),
+        ]
+    else:
+        middle = [Strip(58, _withheld, (content.withheld,))]
+    features = [] if content.features is None else [Strip(_FOOT, _features, (content.features,))]
+    foot = _FOOT + _FEATURES * len(features)
+    return [
+        Strip(0, _state, (content.state, content.rate)),
+        *middle,
+        Strip(330, _size, (content.size,)),
+        Strip(362, _flag, (content.flag, 364, _FOOT)),
+        *features,
+        Strip(foot, _identity, (_speaks(identity), foot)),
+    ]
 
 
-def require_font() -> None:
-    """Know before the first picture that there are letters to draw with.
+def _compact(content: Content) -> list[Strip]:
+    """The figures and what they are for, where there is room for nothing else."""
+    point, above = content.point, content.above
+    if content.withheld is None:
+        middle = [
+            Strip(44, _number, (content.risk, above)),
+            Strip(118, _bar, (content.low, content.high, content.risk, point.threshold, above, 122)),
+            Strip(154, _few, (content.low, content.high, content.age_ms, above, point)),
+        ]
+    else:
+        middle = [Strip(44, _why, (content.withheld,))]
+    return [
+        Strip(0, _state, (content.state, None, 8)),
+        *middle,
+        Strip(202, _flag, (content.flag, 204, 248)),
+        Strip(248, _research, (254,)),
+    ]
 
-    Raises:
-        UnavailableError: there are none.
-    """
-    _font(20.0)
+
+def _speaks(identity: Identity) -> tuple[str, ...]:
+    """Who speaks: a line each, so that not even the narrowest panel cuts off a verdict on the precision."""
+    # Of the passport's digits the first; the page tells all.
+    passport = () if identity.passport is None else (f"passport {identity.passport[:8]}",)
+    precision, gate, verdict = identity.precision.partition(" (")
+    return (
+        identity.model,
+        precision,
+        *([f"({verdict}"] if gate else []),
+        f"bundle {identity.bundle}",
+        *passport,
+    )
+
+
+def _tall(identity: Identity, unit: float, *, features: bool) -> int:
+    """Height of the whole panel in even pixels."""
+    units = _FOOT + _FEATURES * features + _LINE * len(_speaks(identity)) + _LAST
+    return int(units * unit) // 2 * 2
 
 
 def _unit(height: int) -> float:
     return max(height / 1080.0, _LEAST_UNIT)
 
 
-def _state(pen: _Pen, content: Content) -> None:
+def _state(pen: Pen, state: State, rate: int | None, top: int = 16) -> None:
     """The state light with its word; a square where it is not live, so that the shape tells too."""
-    unit = pen.unit
-    light = (pen.left, 22 * unit, pen.left + 22 * unit, 44 * unit)
-    if content.state in (State.LIVE, State.STILL):
-        pen.draw.ellipse(light, fill=GOOD)
+    right = pen.left + 22 * pen.unit
+    if state in (State.LIVE, State.STILL):
+        pen.disc(pen.left, top + 6, right, top + 28, GOOD)
     else:
-        pen.draw.rectangle(light, fill=ABOVE)
-    pen.text(16, 30, content.state.value.upper(), TEXT, indent=34, bold=True)
-    if content.state is State.LIVE:  # longer words need the room
-        pen.text(23, 20, f"{content.rate} fps", DIM, right=True)
+        pen.box(pen.left, top + 6, right, top + 28, ABOVE)
+    pen.text(top, 30, state.value.upper(), TEXT, indent=34, bold=True)
+    if state is State.LIVE and rate is not None:  # longer words need the room
+        pen.text(23, 20, f"{rate} fps", DIM, right=True)
 
 
-def _risk(pen: _Pen, content: Content) -> None:
-    colour = ABOVE if content.above else BELOW
-    pen.text(60, 20, f"RISK, {_TRENDS[content.trend]}" if pen.wide else "RISK", DIM)
-    pen.text(60, 20, f"age {content.age_ms} ms", DIM, right=True)
-    pen.text(74, 98, f"{content.risk} %", TEXT, bold=True)
-    _arrow(pen, content.trend)
-    _bar(pen, content, content.point.threshold, colour)
-    pen.text(226, 23, f"{content.low} to {content.high} %  ·  {_counted(content.n)}", TEXT)
-    unit = pen.unit
-    tip, base = (266, 288) if content.above else (288, 266)
-    triangle = [
-        (pen.left, base * unit),
-        (pen.left + 24 * unit, base * unit),
-        (pen.left + 12 * unit, tip * unit),
-    ]
-    pen.draw.polygon(triangle, fill=colour)
-    word = ("above" if content.above else "below") + (" threshold" if pen.wide else "")
-    pen.text(260, 29, word, colour, indent=36, bold=True)
-    pen.text(302, 20, f"{content.point.name}, {100 * content.point.threshold:.0f} %", DIM)
+def _head(pen: Pen, trend: int, age_ms: int) -> None:
+    pen.text(60, 20, f"RISK, {_TRENDS[trend]}" if pen.wide else "RISK", DIM)
+    pen.text(60, 20, f"age {age_ms} ms", DIM, right=True)
 
 
-def _counted(frames: int) -> str:
-    return f"{frames} frame" if frames == 1 else f"{frames} frames"
-
-
-def _arrow(pen: _Pen, trend: int) -> None:
-    """Up, level or down, at the right of the figure; the word above says the same."""
-    unit, right, middle = pen.unit, pen.right, 128 * pen.unit
-    left = right - 40 * unit
+def _figure(pen: Pen, risk: int, trend: int) -> None:
+    """The risk, and an arrow up, level or down at its right; the word above says the same."""
+    pen.text(74, 98, f"{risk} %", TEXT, bold=True)
     if not pen.wide:
         return  # a narrow panel keeps its room for the figure
+    right, left = pen.right, pen.right - 40 * pen.unit
     if trend == 0:
-        pen.draw.rectangle((left, middle - 4 * unit, right, middle + 4 * unit), fill=DIM)
+        pen.box(left, 124, right, 132, DIM)
     else:
-        reach = 20 * unit * trend
-        points = [(left, middle + reach), (right, middle + reach), ((left + right) / 2, middle - reach)]
-        pen.draw.polygon(points, fill=TEXT)
+        base, tip = 128 + 20 * trend, 128 - 20 * trend
+        pen.shape([(left, base), (right, base), ((left + right) / 2, tip)], TEXT)
 
 
-def _bar(pen: _Pen, content: Content, threshold: float, colour: Colour) -> None:
+def _bar(pen: Pen, low: int, high: int, risk: int, threshold: float, above: bool, top: float = 184) -> None:
     """From 0 to 100 %: the interval in colour, the risk as a white stroke, the threshold as a notch."""
 
     def at(fraction: float) -> float:
         return pen.left + fraction * (pen.right - pen.left)
 
-    unit = pen.unit
-    pen.box(pen.left, 197, pen.right, 213, TRACK)
-    pen.box(at(content.low / 100), 197, max(at(content.high / 100), at(content.low / 100) + 2), 213, colour)
-    stroke = max(1.0, 2 * unit)
-    pen.box(at(content.risk / 100) - stroke, 193, at(content.risk / 100) + stroke, 217, TEXT)
-    x = at(threshold)
-    pen.draw.polygon([(x - 7 * unit, 184 * unit), (x + 7 * unit, 184 * unit), (x, 195 * unit)], fill=TEXT)
-    pen.box(x - stroke / 2, 194, x + stroke / 2, 215, TEXT)
+    pen.box(pen.left, top + 13, pen.right, top + 29, TRACK)
+    end = max(at(high / 100), at(low / 100) + 2)
+    pen.box(at(low / 100), top + 13, end, top + 29, ABOVE if above else BELOW)
+    stroke, x = max(1.0, 2 * pen.unit), at(threshold)
+    pen.box(at(risk / 100) - stroke, top + 9, at(risk / 100) + stroke, top + 33, TEXT)
+    pen.shape([(x - 7 * pen.unit, top), (x + 7 * pen.unit, top), (x, top + 11)], TEXT)
+    pen.box(x - stroke / 2, top + 10, x + stroke / 2, top + 31, TEXT)
 
 
-def _withheld(pen: _Pen, reason: str) -> None:
+def _interval(pen: Pen, low: int, high: int, n: int) -> None:
+    frames = f"{n} frame" if n == 1 else f"{n} frames"
+    pen.text(226, 23, f"{low} to {high} %  ·  {frames}", TEXT)
+
+
+def _category(pen: Pen, above: bool, point: OperatingPoint) -> None:
+    """In colour, shape and word; below it the operating point."""
+    colour = ABOVE if above else BELOW
+    tip, base = (266, 288) if above else (288, 266)
+    width = 24 * pen.unit
+    pen.shape([(pen.left, base), (pen.left + width, base), (pen.left + width / 2, tip)], colour)
+    word = ("above" if above else "below") + (" threshold" if pen.wide else "")
+    pen.text(260, 29, word, colour, indent=36, bold=True)
+    pen.text(302, 20, f"{point.name}, {100 * point.threshold:.0f} %", DIM)
+
+
+def _withheld(pen: Pen, reason: str) -> None:
     pen.text(60, 20, "RISK", DIM)
     pen.text(80, 64, "withheld", DIM)
-    for row, line in enumerate(pen.wrap(reason, 27)[:5]):
-        pen.text(166 + 32 * row, 27, line, TEXT)
+    pen.paragraph(166, 328, (27, 22, 18), reason, TEXT)
+
+
+def _number(pen: Pen, risk: int, above: bool) -> None:
+    """The risk, with a triangle for above or below."""
+    pen.text(40, 72, f"{risk} %", TEXT, bold=True)
+    tip, base = (62, 100) if above else (100, 62)
+    left, right = pen.right - 36 * pen.unit, pen.right
+    pen.shape([(left, base), (right, base), ((left + right) / 2, tip)], ABOVE if above else BELOW)
+
+
+def _few(pen: Pen, low: int, high: int, age_ms: int, above: bool, point: OperatingPoint) -> None:
+    pen.pair(155, 20, f"{low} to {high} %", f"age {age_ms} ms", (TEXT, DIM))
+    side = "above" if above else "below"
+    pen.text(178, 20, f"{side} {100 * point.threshold:.0f} %", ABOVE if above else BELOW, bold=True)
+
+
+def _why(pen: Pen, reason: str) -> None:
+    pen.text(46, 26, "risk withheld", DIM)
+    pen.paragraph(78, 202, (20, 18), reason, TEXT)
+
+
+def _research(pen: Pen, top: float) -> None:
+    pen.text(top, 20, "RESEARCH USE ONLY", TEXT)
+
+
+def _size(pen: Pen, size: str) -> None:
+    pen.text(332, 23, size, DIM if size.startswith("no ") else TEXT)
+
+
+def _flag(pen: Pen, flag: str | None, top: float, bottom: float) -> None:
+    pen.paragraph(top, bottom, (20, 18), flag or "", DIM if flag == HEAT_LEGEND else ABOVE)
+
+
+def _features(pen: Pen, features: tuple[tuple[str, str], ...]) -> None:
+    pen.line(_FOOT, EDGE)
+    for row, (name, value) in enumerate(features or (("features", "no lesion"),)):
+        pen.pair(_FOOT + 10 + 27 * row, 20, name, value, (DIM, TEXT))
+
+
+def _identity(pen: Pen, lines: tuple[str, ...], top: float) -> None:
+    """Who speaks, and that it is no medical device."""
+    pen.line(top, EDGE)
+    for row, line in enumerate(lines):
+        pen.text(top + 5 + _LINE * row, _LINE - 2, line, DIM)
+    _research(pen, top + 6 + _LINE * len(lines))

@@ -11,6 +11,11 @@ from edge.contract.roi import Roi
 _LIT = 24  # grey levels; brighter pixels outside the field are text and controls
 _ANATOMY = 100.0  # how much worse it is to hide a pixel of the field than one of the controls
 _STEPS = 24  # places tried across and down
+_BESIDE = 0.05  # how much it matters to hide what is dark in the field, beside the tissue
+_MOSTLY = 0.8  # twice the share of a field that is lit at least, or the picture is too dark to tell
+
+Whole = NDArray[np.intp]
+Sums = NDArray[np.float64]
 
 
 def find_place(
@@ -19,8 +24,8 @@ def find_place(
     """Where to put a panel that may have one of several sizes.
 
     Args:
-        sizes: (width, height) in pixels, the best first; a later one is taken only where it spares anatomy
-            that the earlier ones hide.
+        sizes: (width, height) in pixels, the best first; a later one is taken only where it hides less than
+            half of what the earlier ones hide.
         bounds: of the picture.
         field: the ultrasound field, if known.
         lit: uint8 (h, w), a small picture of the whole screen.
@@ -36,34 +41,50 @@ def find_place(
             slice(int(field.y * scale_y), int(np.ceil(field.bottom * scale_y))),
             slice(int(field.x * scale_x), int(np.ceil(field.right * scale_x))),
         )
-        anatomy[inside] = 1.0
+        anatomy[inside] = _tissue(controls[inside])
         controls[inside] = 0.0
     hidden_anatomy, hidden_controls = (np.asarray(cv2.integral(m), np.float64) for m in (anatomy, controls))
-    best: tuple[float, int, Roi] | None = None
+
+    best, chosen, least = 0, bounds, float("inf")
     for index, (width, height) in enumerate(sizes):
-        least: tuple[float, float, Roi] | None = None
-        for place in _places(bounds, width, height):
-            tissue = _sum(hidden_anatomy, place, scale_x, scale_y)
-            cost = _ANATOMY * tissue + _sum(hidden_controls, place, scale_x, scale_y)
-            if least is None or cost < least[0]:
-                least = cost, tissue, place
-        if least is not None and (best is None or least[1] < 0.5 * best[0]):
-            best = least[1], index, least[2]
-    assert best is not None  # a panel always fits: the overlay limits it to the picture
-    return best[1], best[2]
+        lefts, tops = _places(bounds, width, height)
+        across, down = _span(lefts, width, scale_x), _span(tops, height, scale_y)
+        hidden = _ANATOMY * _sums(hidden_anatomy, across, down) + _sums(hidden_controls, across, down)
+        column, row = np.unravel_index(int(np.argmin(hidden)), hidden.shape)
+        cost = float(hidden[column, row])
+        if index == 0 or cost < 0.5 * least:
+            best, least = index, cost
+            chosen = Roi(int(lefts[column]), int(tops[row]), width, height)
+    return best, chosen
 
 
-def _places(bounds: Roi, width: int, height: int) -> list[Roi]:
-    """Even places from the top right to the bottom left, a small margin kept to the border."""
+def _tissue(lit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much it matters to hide each sample of the field: beside a sector there is nothing to be hidden.
+
+    Dark spots within the tissue are tissue. A field that is mostly dark is taken for tissue as a whole.
+    """
+    points = cv2.findNonZero((lit > 0).view(np.uint8))
+    if points is None or points.size < _MOSTLY * lit.size:
+        return np.ones_like(lit)
+    found = np.full_like(lit, _BESIDE)
+    return np.asarray(cv2.fillConvexPoly(found, cv2.convexHull(points), 1.0), np.float32)
+
+
+def _places(bounds: Roi, width: int, height: int) -> tuple[Whole, Whole]:
+    """Even columns from the right to the left and rows from the top to the bottom, a small margin kept."""
     margin = max(2, min(bounds.width, bounds.height) // 60)
     columns = np.linspace(max(0, bounds.width - width - margin), min(margin, bounds.width - width), _STEPS)
     rows = np.linspace(min(margin, bounds.height - height), max(0, bounds.height - height - margin), _STEPS)
-    return [Roi(int(x) & ~1, int(y) & ~1, width, height) for x in columns for y in rows]
+    return columns.astype(np.intp) & ~1, rows.astype(np.intp) & ~1
 
 
-def _sum(integral: NDArray[np.float64], place: Roi, scale_x: float, scale_y: float) -> float:
-    left, right = int(place.x * scale_x), int(np.ceil(place.right * scale_x))
-    top, bottom = int(place.y * scale_y), int(np.ceil(place.bottom * scale_y))
-    return float(
-        integral[bottom, right] - integral[top, right] - integral[bottom, left] + integral[top, left]
-    )
+def _span(begins: Whole, length: int, scale: float) -> tuple[Whole, Whole]:
+    """First and past-the-last sample of the small picture that places of this length touch."""
+    return (begins * scale).astype(np.intp), np.ceil((begins + length) * scale).astype(np.intp)
+
+
+def _sums(integral: NDArray[np.float64], across: tuple[Whole, Whole], down: tuple[Whole, Whole]) -> Sums:
+    """Over every place, (columns, rows)."""
+    (left, right), (top, bottom) = across, down
+    strips = integral[:, right] - integral[:, left]
+    return (strips[bottom] - strips[top]).T

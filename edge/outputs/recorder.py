@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from edge.outputs.masking import masked
 from edge.outputs.planes import as_i420
 from edge.outputs.recordings import About, now
 from edge.outputs.segment import Segment
-from edge.outputs.tape import Gap, Piece, Tape
+from edge.outputs.tape import Piece, Remarks, Tape
 from edge.timing import Timing
 
 logger = logging.getLogger(__name__)
@@ -91,11 +92,13 @@ class Recorder:
             timing: receives the stage "record".
             desk: told what is being recorded, and asked for marks.
         """
-        self.dropped = 0
         self.written = 0
         self.failure: str | None = None
         self._target, self._identity, self._habits, self._timing = target, identity, habits, timing
         self._desk = desk
+        self._late = 0  # pictures that the encoder was too late for; counted in the loop's thread alone
+        self._refused = 0  # between a disk's error and the next attempt; counted in our own thread alone
+        self._told = 0  # of the late ones, in the side file
         self._event = 0  # number of the desk's event looked at last
         self._tape: Tape | None = None
         self._segment: Segment | None = None
@@ -107,37 +110,44 @@ class Recorder:
         self._recording = False  # the picture taken last was to be kept
         self._closed = False
         self._problem: str | None = None
+        self._blind = False  # the newest picture is recorded all black
         self._seen_ns = self._not_before_ns = 0
         self._refusal = target.refusal()
         if self._refusal is not None:
             logger.warning("%s", self._refusal)
         self._say()
-        self._queue: queue.Queue[tuple[Frame, Reading] | None] = queue.Queue(QUEUE)
+        self._queue: queue.Queue[tuple[Frame, Reading, int] | None] = queue.Queue(QUEUE)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were to be recorded and are not."""
+        return self._late + self._refused
 
     def present(self, frame: Frame, reading: Reading) -> None:
         """Hand over a frame with its overlay, which nobody may write to any more."""
         if not (self._wanted(reading) or self._habits.before_s or self._tape is not None):
             return
         if self._refusal is not None or not self._thread.is_alive():
-            self.dropped += self._wanted(reading)
+            self._late += self._wanted(reading)
             return
         try:
-            self._queue.put((frame, reading), block=self._habits.wait)
+            self._queue.put((frame, reading, self._late), block=self._habits.wait)
         except queue.Full:
-            self.dropped += 1
+            self._late += 1
 
     def note(self, reading: Reading) -> None:
         """No picture comes: the gap will say why."""
         self._silence = reading.state.value
 
-    def close(self) -> None:
-        """Write what waits and finish the recording."""
+    def close(self, patience_s: float = 60.0) -> None:
+        """Write what waits and finish the recording, for `patience_s` seconds at most."""
+        end_s = time.monotonic() + patience_s
         if self._thread.is_alive():
             with suppress(queue.Full):
-                self._queue.put(None, timeout=30.0)
-        self._thread.join(timeout=30.0)
+                self._queue.put(None, timeout=patience_s)
+        self._thread.join(timeout=max(0.0, end_s - time.monotonic()))
 
     def _wanted(self, reading: Reading) -> bool:
         return not self._habits.on_request or reading.choices.recording
@@ -166,7 +176,8 @@ class Recorder:
         """True if the operator wants no more; asked while no picture comes that would say so."""
         return self._habits.on_request and not desk.choices.recording
 
-    def _take(self, frame: Frame, reading: Reading) -> None:
+    def _take(self, frame: Frame, reading: Reading, late: int) -> None:
+        """Record it; `late` is how many had been when it came."""
         wanted, self._seen_ns = self._wanted(reading), frame.captured_ns
         like = (frame.bounds, encoding_of(frame), reading.choices.case)  # no recording shows two patients
         too_long = self._segment is not None and self._segment.seconds >= SEGMENT_S
@@ -175,14 +186,18 @@ class Recorder:
         if not wanted and not self._habits.before_s:
             return
         if wanted and frame.captured_ns < self._not_before_ns:
-            self.dropped += 1
+            self._refused += 1
             return
         pictures = self._pictures(frame, reading)
         if self._tape is None:
             self._tape = Tape(pictures, self._habits.rate, frame.captured_ns)
             self._like, self._last_ns, self._case = like, None, reading.choices.case
+            self._told = late  # what was missed before is no part of this recording
         pieces = self._tape.add(
-            pictures, frame.captured_ns, record_of(reading, reading.estimate), self._gap(frame), self._marks()
+            pictures,
+            frame.captured_ns,
+            record_of(reading, reading.estimate),
+            self._remarks(frame, reading, late),
         )
         self._last_ns = frame.captured_ns
         self._ring += pieces
@@ -194,7 +209,8 @@ class Recorder:
 
     def _pictures(self, frame: Frame, reading: Reading) -> dict[str, Frame]:
         """The parts, as I420, black outside the field; without a field, all black."""
-        kept = [roi for roi in (reading.field or reading.region,) if roi is not None]
+        kept = [] if reading.kept is None else [reading.kept]
+        self._blind = not kept and not self._habits.raw
         found = {}
         for part in self._target.parts:
             picture = restored(frame, reading.under) if part == "clean" else frame
@@ -204,11 +220,14 @@ class Recorder:
             found[part] = as_i420(picture)
         return found
 
-    def _gap(self, frame: Frame) -> Gap:
+    def _remarks(self, frame: Frame, reading: Reading, late: int) -> Remarks:
         silence, self._silence = self._silence, ""
-        if self._last_ns is None or frame.captured_ns - self._last_ns < _GAP_NS:
-            return Gap()
-        return Gap(round((frame.captured_ns - self._last_ns) / 1e9, 3), silence or "pictures were dropped")
+        missed, self._told = late - self._told, late
+        gap_s, gap = 0.0, ""
+        if self._last_ns is not None and frame.captured_ns - self._last_ns >= _GAP_NS:
+            gap_s = round((frame.captured_ns - self._last_ns) / 1e9, 3)
+            gap = silence or "pictures were dropped"
+        return Remarks(gap_s, gap, missed, reading.kept, reading.panel, self._marks())
 
     def _marks(self) -> tuple[str, ...]:
         if self._desk is None:
@@ -288,6 +307,12 @@ class Recorder:
         text = self._problem or ""
         if segment is not None:
             text = f"{segment.name}, {int(segment.seconds) // 60}:{int(segment.seconds) % 60:02}"
+            if segment.missed:
+                text += (
+                    f", {segment.missed} of {segment.missed + segment.frames} pictures not recorded: too slow"
+                )
+            if self._blind:
+                text += ", black: the ultrasound field is not known"
         if refusal is None and not self._habits.on_request:
             refusal = "everything is recorded from the start"
         self._desk.keeping = Keeping(segment is not None, refusal, text)

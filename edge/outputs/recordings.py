@@ -44,6 +44,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
         began: wall clock, ISO 8601 with offset.
         width, height: of the picture, pixels.
         frames: pictures recorded.
+        missed: pictures that were shown and not recorded, because the encoder was late.
         seconds: of video.
         raw: True if the picture was kept outside the ultrasound field too.
         model, bundle, precision: whose estimates they are.
@@ -56,6 +57,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     height: int
     frames: int = 0
+    missed: int = 0
     seconds: float = 0.0
     raw: bool
     model: str

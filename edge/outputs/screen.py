@@ -15,7 +15,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
+from typing import IO
 
 import msgspec
 import numpy as np
@@ -24,10 +26,12 @@ from edge.contract.frame import Frame, Matrix
 from edge.contract.roi import Roi
 from edge.errors import SonocartError, UnavailableError
 from edge.exam.desk import GRADES, Desk
+from edge.exam.evidence import NoEstimate
 from edge.exam.reading import Reading
 from edge.mailbox import Mailbox
 from edge.outputs.planes import as_jfif
 from edge.outputs.screen_message import LARGEST, Note, Picture, Said
+from edge.urgency import PICTURE, urgent
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +76,9 @@ class Screen:
 
     def note(self, reading: Reading) -> None:
         """No picture comes: the card says why."""
-        self._news.put(Note(reading.state.value))
+        estimate, state = reading.estimate, reading.state.value
+        why = estimate.reason if isinstance(estimate, NoEstimate) else state
+        self._news.put(Note(why.removeprefix("no signal: ")))
 
     def close(self) -> None:
         """End the process."""
@@ -100,22 +106,14 @@ class Screen:
             pass_fds=(self._memory,),
         )
         assert process.stdin is not None
-        listener = threading.Thread(target=self._listen, args=(process,), name="screen-keys", daemon=True)
+        gone = threading.Event()
+        listener = threading.Thread(
+            target=self._listen, args=(process, gone), name="screen-keys", daemon=True
+        )
         listener.start()
-        patience_s = _OPEN_S
         try:
-            while not self._closed.is_set() and process.poll() is None:
-                news = self._news.take(0.2)
-                if news is None:
-                    continue
-                self._taken.clear()
-                message = self._placed(news) if isinstance(news, Frame) else news
-                process.stdin.write(msgspec.json.encode(message) + b"\n")
-                process.stdin.flush()
-                if isinstance(news, Frame) and not self._taken.wait(patience_s) and process.poll() is None:
-                    self._tell(f"the screen is off: it has taken no picture for {patience_s:.0f} s")
-                    break
-                patience_s = _TAKE_S
+            with urgent(PICTURE):
+                self._feed(process, process.stdin, gone)
         except BrokenPipeError:
             pass  # its own last words say why
         finally:
@@ -123,9 +121,28 @@ class Screen:
             process.kill()
             process.wait()
             listener.join(timeout=2.0)
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # what it has not read is not missed
+                process.stdin.close()
             if code and self.problem is None and not self._closed.is_set():
                 self._tell(f"the screen is off: its process has ended with code {code}")
+
+    def _feed(self, process: subprocess.Popen[bytes], pipe: IO[bytes], gone: threading.Event) -> None:
+        """Hand over what is newest, one after the other, until the process takes no more."""
+        patience_s = _OPEN_S
+        while not self._closed.is_set() and process.poll() is None:
+            news = self._news.take(0.2)
+            if news is None:
+                continue
+            self._taken.clear()
+            if gone.is_set():  # nobody will take it; its end of the pipe may close last of all
+                return
+            message = self._placed(news) if isinstance(news, Frame) else news
+            pipe.write(msgspec.json.encode(message) + b"\n")
+            pipe.flush()
+            if not self._taken.wait(patience_s) and process.poll() is None:
+                self._tell(f"the screen is off: it has taken nothing for {patience_s:.0f} s")
+                return
+            patience_s = _TAKE_S
 
     def _placed(self, frame: Frame) -> Picture:
         """Copy the picture into the shared memory, as it is wherever SDL knows its colours."""
@@ -141,8 +158,8 @@ class Screen:
         height, width = planes[0].shape[:2]
         return Picture(width, height, layout, full, matrix.value)
 
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        """What the process says, until it ends."""
+    def _listen(self, process: subprocess.Popen[bytes], gone: threading.Event) -> None:
+        """What the process says, until it ends, which sets `gone`."""
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
@@ -159,6 +176,7 @@ class Screen:
                     self._tell(f"the screen is off: {said.text}")
                 else:
                     self._act(said.text)
+        gone.set()
         self._taken.set()  # nobody will
 
     def _act(self, key: str) -> None:

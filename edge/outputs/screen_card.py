@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from textwrap import wrap
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from edge.outputs.panel import ABOVE, BACKGROUND, DIM, TEXT
+from edge.outputs.palette import ABOVE, BACKGROUND, DIM, TEXT
+
+_LINE, _LINES = 64, 4  # letters that fit beside each other, and lines of them below NO SIGNAL
 
 
 def draw_card(size: tuple[int, int], why: str) -> NDArray[np.uint8]:
@@ -20,9 +23,12 @@ def draw_card(size: tuple[int, int], why: str) -> NDArray[np.uint8]:
     middle = width / 2
     draw.rectangle((middle - 60 * unit, 300 * unit, middle + 60 * unit, 312 * unit), fill=ABOVE)
     draw.text((middle, height / 2), "NO SIGNAL", TEXT, ImageFont.load_default(150 * unit), "mb")
-    draw.text((middle, height / 2 + 40 * unit), why, TEXT, ImageFont.load_default(48 * unit), "mt")
+    top = height / 2 + 40 * unit
+    for line in wrap(why, _LINE)[:_LINES]:
+        draw.text((middle, top), line, TEXT, ImageFont.load_default(48 * unit), "mt")
+        top += 62 * unit
     small = ImageFont.load_default(34 * unit)
-    draw.text((middle, height / 2 + 130 * unit), time.strftime("%H:%M:%S"), DIM, small, "mt")
+    draw.text((middle, top + 28 * unit), time.strftime("%H:%M:%S"), DIM, small, "mt")
     draw.text((middle, height - 60 * unit), "sonocart  ·  research use only", DIM, small, "mb")
     return np.asarray(image)
 

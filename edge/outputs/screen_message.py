@@ -32,7 +32,7 @@ class Note(msgspec.Struct, frozen=True, tag="note"):
 
 
 class Said(msgspec.Struct, frozen=True):
-    """From the process: "taken" (the memory is free), "shown", "key" and its letter, "failed" and why."""
+    """From the process: "taken" (the memory is free, or a note read), "shown", "key" and which, "failed"."""
 
     kind: str
     text: str = ""

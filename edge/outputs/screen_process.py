@@ -21,6 +21,7 @@ from sdl2 import surface
 
 from edge.outputs.screen_card import draw_card, draw_held
 from edge.outputs.screen_message import LARGEST, Note, Picture
+from edge.urgency import PICTURE, urgent
 
 STALE_S = 1.0
 _AFTER_S = 10.0  # the card stays so long after the program has gone
@@ -184,7 +185,8 @@ def main(descriptor: int) -> int:
     memory = np.frombuffer(mmap.mmap(descriptor, LARGEST), np.uint8)
     try:
         window = Window()
-        _run(window, memory)
+        with urgent(PICTURE):
+            _run(window, memory)
     except OSError as error:
         _say("failed", str(error))
         return 69
@@ -212,6 +214,7 @@ def _run(window: Window, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         news = inbox.take()
         if isinstance(news, Note):
             why = news.text
+            _say("taken")
         if isinstance(news, Picture):
             if not held:
                 window.upload(news, memory)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from edge.errors import TransferError
+from edge.errors import CannotCreateError, TransferError
 from edge.outputs.encoder import CLOCK, shifted
 from edge.outputs.recordings import FULL, About, Recordings
 from edge.outputs.tape import Line, Piece
@@ -21,6 +21,7 @@ class Segment(Protocol):
 
     name: str
     frames: int
+    missed: int
     seconds: float
 
     def write(self, headers: dict[str, bytes], piece: Piece) -> None:
@@ -95,7 +96,7 @@ class _FileSegment:
 
     def __init__(self, path: Path):
         self.name = path.name
-        self.frames = 0
+        self.frames = self.missed = 0
         self.seconds = 0.0
         self._path = path
         self._files = _Files(lambda: 0)
@@ -106,6 +107,7 @@ class _FileSegment:
         except OSError as error:
             raise TransferError(error.strerror or str(error)) from error
         self.frames += len(piece.lines)
+        self.missed += sum(line.missed for line in piece.lines)
         self.seconds = piece.lines[-1].time_s
 
     def close(self, reason: str = "") -> None:  # noqa: ARG002 - a single file has nowhere to say it
@@ -142,7 +144,7 @@ class _ShelfSegment:
     def __init__(self, recordings: Recordings, about: About):
         self.id = recordings.begin(about)
         self.name = f"recording {self.id}"
-        self.frames = 0
+        self.frames = self.missed = 0
         self.seconds = 0.0
         self._recordings = recordings
         self._about = about
@@ -165,15 +167,21 @@ class _ShelfSegment:
         except OSError as error:
             raise TransferError(error.strerror or str(error)) from error
         self.frames += len(piece.lines)
+        self.missed += sum(line.missed for line in piece.lines)
         self.seconds = piece.lines[-1].time_s - first / CLOCK
 
     def close(self, reason: str = "") -> None:
         self._files.close()
         state = "incomplete" if reason else "complete"
         about = msgspec.structs.replace(
-            self._about, state=state, reason=reason, frames=self.frames, seconds=round(self.seconds, 3)
+            self._about,
+            state=state,
+            reason=reason,
+            frames=self.frames,
+            missed=self.missed,
+            seconds=round(self.seconds, 3),
         )
-        with suppress(TransferError, OSError):  # a disk that refuses is why it ends; the next start mends it
+        with suppress(CannotCreateError):  # a disk that refuses is why it ends; the next start mends it
             self._recordings.describe(self.id, about)
         self._recordings.end()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from edge.contract.frame import Frame
+from edge.contract.roi import Roi
+from edge.errors import DataError, NoInputError
 from edge.outputs.encoder import CLOCK, FRAGMENT_TICKS, Encoder, frames_in
 from edge.outputs.log import Record
 
@@ -21,6 +24,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
         estimate: what was said of it.
         gap_s: seconds without any recorded picture before this one.
         gap: why, as far as known.
+        missed: pictures shown and not recorded between the one before and this one: the encoder was late.
+        field, panel: x, y, width, height in the picture; left out where they are not known.
         marks: what the operator marked since the picture before.
     """
 
@@ -29,7 +34,25 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     estimate: Record
     gap_s: float = 0.0
     gap: str = ""
+    missed: int = 0
+    field: tuple[int, int, int, int] | None = None
+    panel: tuple[int, int, int, int] | None = None
     marks: tuple[str, ...] = ()
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines of a side file.
+
+    Raises:
+        NoInputError: it cannot be read.
+        DataError: it is damaged.
+    """
+    try:
+        return msgspec.json.Decoder(Line).decode_lines(path.read_bytes())
+    except OSError as error:
+        raise NoInputError(f"cannot read '{path}': {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DataError(f"'{path}' is no side file of a recording: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,7 @@ class Tape:
         self._next_key = 0
 
     def add(
-        self, pictures: dict[str, Frame], captured_ns: int, estimate: Record, gap: Gap, marks: tuple[str, ...]
+        self, pictures: dict[str, Frame], captured_ns: int, estimate: Record, about: Remarks
     ) -> list[Piece]:
         """One picture of each part; what pieces are complete now."""
         ticks = (captured_ns - self._first_ns) * CLOCK // 1_000_000_000
@@ -80,7 +103,19 @@ class Tape:
         if key:
             self._next_key = self._ticks + FRAGMENT_TICKS
         time_s = self._ticks / CLOCK
-        self._lines.append(Line(self._frames, time_s, estimate, gap.seconds, gap.why, marks))
+        self._lines.append(
+            Line(
+                self._frames,
+                time_s,
+                estimate,
+                about.gap_s,
+                about.gap,
+                about.missed,
+                _corners(about.field),
+                _corners(about.panel),
+                about.marks,
+            )
+        )
         self._frames += 1
         for part, encoder in self._encoders.items():
             self._waiting[part] += encoder.encode(pictures[part], self._ticks, key=key)
@@ -102,8 +137,16 @@ class Tape:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """How long there was no picture before this one, and why; 0 seconds where there is no gap."""
+class Remarks:
+    """What a line says beside the estimate, see `Line`."""
 
-    seconds: float = 0.0
-    why: str = ""
+    gap_s: float = 0.0
+    gap: str = ""
+    missed: int = 0
+    field: Roi | None = None
+    panel: Roi | None = None
+    marks: tuple[str, ...] = ()
+
+
+def _corners(roi: Roi | None) -> tuple[int, int, int, int] | None:
+    return None if roi is None else (roi.x, roi.y, roi.width, roi.height)

@@ -1,23 +1,38 @@
-"""Findings in words: the panel and the page say the same."""
+"""Findings in words: the panel, the page and the log say the same."""
 
 from __future__ import annotations
 
 import math
+import re
 
 from edge.exam.features import REGULAR, LesionFeatures
 from edge.exam.findings import Findings
+from edge.exam.reading import Reading
 
 _FEW = 0.02  # of the grey scale; less is neither brighter nor darker
 
 
 def size_words(findings: Findings) -> str:
     """The lesion's size, in millimetres where the scale is known."""
+    if findings.lost:
+        return "lesion lost"
     if findings.lesion is None:
         return "no lesion marked"
     if findings.size_mm is None:
         return f"lesion {findings.lesion.width} x {findings.lesion.height} px"
     width, height = findings.size_mm
     return f"lesion {width:.1f} x {height:.1f} mm"
+
+
+def heat_words(reading: Reading) -> str:
+    """The cart's temperature and what follows from it; empty where neither is known."""
+    known = "" if reading.celsius is None else f"{reading.celsius:.0f} °C"
+    return ", ".join(filter(None, (known, reading.slowed)))
+
+
+def without_seconds(words: str) -> str:
+    """To tell whether something else is said now, or the same with another number of seconds."""
+    return re.sub(r"[\d.]+ s\b", "s", words)
 
 
 def feature_words(features: LesionFeatures) -> tuple[tuple[str, str], ...]:

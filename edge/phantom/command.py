@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from edge.atomic import require_place
-from edge.errors import UsageError
+from edge.atomic import require_new_folder, require_place
+from edge.errors import CannotCreateError, UsageError
 from edge.phantom.latents import LABELS
 
 
@@ -78,7 +78,7 @@ def _study(args: argparse.Namespace) -> dict[str, object]:
     _require(args.views >= 1, f"--views {args.views}", "1 or more")
     _require(args.jobs >= 1, f"--jobs {args.jobs}", "1 or more")
     _require(0 <= args.prevalence <= 1, f"--prevalence {args.prevalence}", "a share from 0 to 1")
-    require_place(args.out)
+    require_new_folder(args.out, replace=args.force, hint=" or add --force")
     with _bar("patients", args.patients) as progress:
         summary = write_study(
             args.out,
@@ -99,7 +99,6 @@ def _study(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _clip(args: argparse.Namespace) -> dict[str, object]:
-    from edge.errors import CannotCreateError
     from edge.phantom.cine import SLICES, CineOptions, make_cine
     from edge.phantom.video import write_clip
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge.blit import encoding_of, make_sprite, paste
 from edge.contract.frame import Frame
+from edge.contract.preprocess import expand
 from edge.contract.roi import Roi
 
 Rgb = NDArray[np.uint8]
@@ -37,7 +38,7 @@ def show(frame: Frame, name: str, scene: Scene) -> None:
     lesion = Roi(max(0, scene.lesion.x - area.x), max(0, scene.lesion.y - area.y), *_sides(scene.lesion))
     luma = frame.luma(area)
     if not frame.full_range:
-        luma = np.clip((luma.astype(np.float32) - 16) * (255 / 219), 0, 255).astype(np.uint8)
+        luma = expand(luma)
     rgb = np.repeat(luma[..., None], 3, axis=2)
     MODES[name](rgb, replace(scene, lesion=lesion))
     paste(frame, make_sprite(rgb, encoding_of(frame)), area.x, area.y)

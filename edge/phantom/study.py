@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -24,11 +20,11 @@ from edge.phantom.echo import Speckle
 from edge.phantom.latents import LATENTS, area_under_curve, ceiling_auc, log_likelihood_ratio
 from edge.phantom.patient import Patient, draw_patient
 from edge.phantom.scanner import draw_scanner
+from edge.phantom.workers import workers
 
 VIEWS = ("transverse", "longitudinal")
 PREVALENCE = 0.33
 FORMAT = 1
-_BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,29 +192,8 @@ def _scan_all(seed: int, labels: list[str], views: int, jobs: int) -> Iterable[l
     if jobs == 1:
         yield from map(scan, numbers, labels)
         return
-    # Started afresh, so that no lock of a library's threads is inherited in a held state.
-    with (
-        _one_thread_each(),
-        ProcessPoolExecutor(jobs, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool,
-    ):
+    with workers(jobs) as pool:
         yield from pool.map(scan, numbers, labels, chunksize=4)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Tell the workers' BLAS to start no threads: several pools on the same cores take twice the processor
-    time.
-    """
-    before = {name: os.environ.get(name) for name in _BLAS_THREADS}
-    os.environ.update(dict.fromkeys(_BLAS_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _encode(luma: Luma) -> bytes:

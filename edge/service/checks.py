@@ -6,14 +6,20 @@ import importlib
 import os
 import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge.errors import SonocartError
-from edge.settings import Settings
+from edge.clock import wrong_clock
+from edge.errors import BusyError, CannotCreateError, SonocartError
+from edge.settings import ModelSettings, Settings
+
+if TYPE_CHECKING:  # the doctor starts also where libraries are missing
+    from edge.contract.bundle import Bundle
 
 LIBRARIES = (
     "numpy",
@@ -27,7 +33,6 @@ LIBRARIES = (
     "websockets",
 )
 ROOM = 2_000_000_000  # bytes: an hour of recording at 1080p, roughly
-_OLDEST = 1_767_225_600  # 2026-01-01: a clock before that has lost its battery
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +89,51 @@ def model(settings: Settings) -> Iterator[Finding]:
         return
     try:
         bundle = open_bundle(path, trust)
-        bundle.model(settings.model.precision)
-        bundle.spec.point(settings.model.operating_point)
     except SonocartError as error:
-        yield Finding("model", False, str(error), f"copy a good bundle to {path}: sonocart verify {path}")
+        found = str(error).partition(". Run: ")[0]
+        yield Finding("model", False, found, f"copy a good bundle to {path}, then: sonocart verify {path}")
         return
-    yield Finding("model", True, f"{bundle.spec.name}, {settings.model.precision}, bundle {bundle.id}")
+    wrong = list(_unknown(settings.model, bundle))
+    yield from wrong
+    if not wrong:
+        yield Finding("model", True, f"{bundle.spec.name}, {settings.model.precision}, bundle {bundle.id}")
+
+
+def _unknown(chosen: ModelSettings, bundle: Bundle) -> Iterator[Finding]:
+    """What is set and the bundle does not have."""
+    from edge.exam.baseline import read_baseline
+
+    if chosen.precision not in bundle.precisions():
+        known = ", ".join(bundle.precisions())
+        fix = f"set [model] precision to one of: {known}; or copy a bundle with {chosen.precision}"
+        yield Finding("model", False, f"the bundle has no {chosen.precision} model; it has: {known}", fix)
+    points = [point.name for point in bundle.spec.operating_points]
+    if chosen.operating_point is not None and chosen.operating_point not in points:
+        known = ", ".join(points)
+        found = f"the model has no operating point '{chosen.operating_point}'; it has: {known}"
+        yield Finding("model", False, found, f"set [model] operating_point to one of: {known}")
+    if chosen.baseline is not None:
+        try:
+            read_baseline(chosen.baseline, bundle.id)
+        except SonocartError as error:
+            fix = f"sonocart accept {bundle.path} --cases DIR --baseline {chosen.baseline}"
+            yield Finding("baseline", False, str(error).partition(". Run: ")[0], fix)
 
 
 def source(settings: Settings) -> Iterator[Finding]:
     """The capture card, file or whatever the picture is to come from."""
+    from edge.sources.stream import without_password
+
     address = settings.source.address
     if address is None:
         yield Finding("source", False, "none is configured", "set [source] address; see: sonocart devices")
         return
-    inner = address.rpartition(";")[2]
+    inner = address.partition(";")[2] if address.startswith("faults:") else address
     try:
         if inner.startswith("v4l2:"):
             yield _card(inner)
         elif ":" in inner and not Path(inner).exists():
-            yield Finding("source", True, inner)
+            yield Finding("source", True, without_password(inner))
         elif os.access(inner, os.R_OK):
             yield Finding("source", True, f"file {inner}")
         else:
@@ -113,7 +143,7 @@ def source(settings: Settings) -> Iterator[Finding]:
 
 
 def _card(address: str) -> Finding:
-    from edge.sources.card.choose import open_card, parse_wish
+    from edge.sources.card.choose import explained, open_card, parse_wish
     from edge.sources.card.kernel import Linux
 
     path = parse_wish(address).path
@@ -124,23 +154,32 @@ def _card(address: str) -> Finding:
         return Finding(
             "source", False, f"no right to {path}", f"usermod -a -G video {user}, and log in again"
         )
-    open_card(path, Linux()).close()
-    return Finding("source", True, f"card {path}")
+    device = open_card(path, Linux())
+    try:
+        condition = device.received().condition
+    except OSError as error:
+        raise explained(path, error) from error
+    finally:
+        device.close()
+    arrives = "a signal arrives" if condition is None else f"{condition.value} at present"
+    return Finding("source", True, f"card {path}, {arrives}")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
     """Room and right to write wherever something is to be kept."""
     kept = settings.recording
-    folders = {
-        path if path is kept.folder else path.parent for path in (kept.folder, kept.video, kept.log) if path
-    }
-    for folder in sorted(folders):
+    folders = {path for path in (kept.folder, kept.black_box, settings.dicom.queue) if path}
+    files = {path.parent for path in (kept.video, kept.log) if path}
+    for folder in sorted(folders | files):
         existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(existing).free
-        if not os.access(existing, os.W_OK | os.X_OK):
+        try:
+            tempfile.TemporaryFile(dir=existing).close()  # without a name, so it disturbs nothing
+        except OSError as error:
             fix = f"install -d -o sonocart -g sonocart -m 700 {folder}; or mount it writable"
-            yield Finding("disk", False, f"{existing} cannot be written", fix)
-        elif free < ROOM:
+            yield Finding("disk", False, f"{folder} cannot be written: {error.strerror}", fix)
+            continue
+        if free < ROOM:
             fix = "delete recordings, or lower [recording] cap_gb"
             yield Finding("disk", False, f"{free / 1e9:.1f} GB free at {existing}", fix)
         else:
@@ -156,16 +195,14 @@ def page(settings: Settings) -> Iterator[Finding]:
             yield Finding("page's file", good, f"{path} {'is there' if good else 'cannot be read'}", fix)
     if settings.page.address is None:
         return
-    from edge.outputs.page.server import parse_address
+    from edge.outputs.page.address import parse_address
 
+    host, port = parse_address(settings.page.address)  # is one: see edge.service.rules
     try:
-        host, port = parse_address(settings.page.address)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with closing(socket.socket(family)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
-    except SonocartError as error:
-        yield Finding("page", False, str(error), "set [page] address")
     except OSError as error:
         if _runs(settings):
             yield Finding("page", True, f"{settings.page.address}, served by the service that runs")
@@ -178,19 +215,16 @@ def page(settings: Settings) -> Iterator[Finding]:
 
 def clock(_: Settings) -> Iterator[Finding]:
     """A wall clock that recordings and certificates can be dated by."""
-    now = time.time()
-    if now < _OLDEST:
-        found = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now))
-        yield Finding(
-            "clock", False, f"it is {found}", "timedatectl set-ntp true; replace the clock's battery"
-        )
+    wrong = wrong_clock()
+    if wrong:
+        fix = "timedatectl set-ntp true; replace the clock's battery"
+        yield Finding("clock", False, f"it is {wrong}", fix)
     else:
-        yield Finding("clock", True, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+        yield Finding("clock", True, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()))
 
 
 def _runs(settings: Settings) -> bool:
     """Whether an instance holds the lock; asking takes it for no longer than that."""
-    from edge.errors import BusyError, CannotCreateError
     from edge.service.lock import only_instance
 
     if settings.service.lock is None or not settings.service.lock.exists():

@@ -10,8 +10,9 @@ from typing import Any
 
 import msgspec
 
-from edge.errors import ConfigError, NoInputError, did_you_mean
+from edge.errors import ConfigError, NoInputError, UsageError, did_you_mean
 from edge.service.fields import Field, fields
+from edge.service.rules import clashes
 from edge.settings import Settings
 
 if sys.version_info >= (3, 11):
@@ -40,14 +41,19 @@ def read_settings(path: Path | None, given: Mapping[str, object]) -> Settings:
     Raises:
         NoInputError: the file cannot be read.
         ConfigError: something in it is wrong; the message has the file, the line and what was expected.
+        UsageError: what the command line gave does not go with the rest.
     """
     values: dict[str, object] = {}
     if path is not None:
-        values, faults = examine(path)
+        values, faults = examine(path, given)
         if faults:
             more = f" ({len(faults) - 1} more; run: sonocart config check {path})" if len(faults) > 1 else ""
             raise ConfigError(f"{path}:{faults[0].line}: {faults[0].text}{more}")
-    return build({**values, **given})
+    settings = build({**values, **given})
+    for clash in clashes(settings):  # of what was given: those of the file are faults of it
+        option = next((field.option for field in fields() if field.path == clash.path), None)
+        raise UsageError(f"{option or clash.path}: {clash.text}")
+    return settings
 
 
 def build(values: Mapping[str, object]) -> Settings:
@@ -63,8 +69,12 @@ def build(values: Mapping[str, object]) -> Settings:
     return Settings(**sections)
 
 
-def examine(path: Path) -> tuple[dict[str, object], list[Fault]]:
+def examine(path: Path, given: Mapping[str, object] | None = None) -> tuple[dict[str, object], list[Fault]]:
     """The checked values of a file by `section.key`, and all that is wrong with it, by line.
+
+    Args:
+        path: of the TOML file.
+        given: that stand in place of its values, where the command line has some.
 
     Raises:
         NoInputError: the file cannot be read.
@@ -101,6 +111,12 @@ def examine(path: Path) -> tuple[dict[str, object], list[Fault]]:
                     faults.append(Fault(_line(text, section, key), f"[{section}] {key}: {result}"))
                 else:
                     values[f"{section}.{key}"] = result[0]
+    given = given or {}
+    for clash in clashes(build({**values, **given})):
+        if clash.path not in given:  # so it is the file's: no default clashes
+            section, key = clash.path.split(".")
+            faults.append(Fault(_line(text, section, key), f"[{section}] {key}: {clash.text}"))
+            values.pop(clash.path, None)
     return values, sorted(faults, key=lambda fault: fault.line)
 
 

@@ -19,23 +19,34 @@ from edge.errors import ConfigError
 from edge.service.config import SYSTEM_FILE, build, examine
 from edge.service.fields import fields
 from edge.settings import Settings
+from edge.subverbs import add_verb
+
+_CHECK = "Name every fault of a configuration file with its line. Exit code 78 if there is one."
+_EXAMPLE = "Print a file with every setting, its meaning and a value; all are commented out."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="{check,example}")
-    check = actions.add_parser("check", help="name every fault of a file", allow_abbrev=False)
+    check = add_verb(actions, "check", "name every fault of a file", _CHECK, _check, __doc__)
     check.add_argument("file", type=Path, nargs="?", default=SYSTEM_FILE, metavar="FILE")
     check.add_argument("--print", action="store_true", help="print the effective settings as TOML")
     check.add_argument("--json", action="store_true", help="print faults and settings as JSON")
-    actions.add_parser("example", help="print a file with every setting", allow_abbrev=False)
+    add_verb(actions, "example", "print a file with every setting", _EXAMPLE, _example, __doc__)
 
 
 def main(args: argparse.Namespace) -> int:
-    """Do it; 78 if the file is wrong."""
-    if args.action == "example":
-        print(example(), end="")
-        return 0
+    """Do what the action says."""
+    return int(args.run(args))
+
+
+def _example(_: argparse.Namespace) -> int:
+    print(example(), end="")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Exit code 78 if the file is wrong."""
     values, faults = examine(args.file)
     effective = _plain(build(values))
     if args.json:
@@ -52,17 +63,21 @@ def main(args: argparse.Namespace) -> int:
 
 
 def example() -> str:
-    """A file with every setting; those with a default are commented out."""
-    lines = ["# Configuration of sonocart. Check it with: sonocart config check FILE", ""]
+    """A file with every setting commented out by one mark; what explains them has two."""
+    lines = [
+        "## Configuration of sonocart. Take the # before a setting away to give it another value than its",
+        "## default, and check the file: sonocart config check FILE",
+        "",
+    ]
     section = ""
-    plain = _plain(Settings())
     for field in fields():
         if field.section != section:
             section = field.section
             lines += [f"[{section}]"]
-        default = plain[section][field.key]
-        value = f"<{field.metavar or field.key.upper()}>" if default is None else _value(default)
-        lines += [f"# {field.text}", f"# {field.key} = {value}", ""]
+        default = _plain_value(field.default)
+        told = default is None or default == _plain_value(field.example)
+        lines += [f"## {field.text}" + ("" if told else f" (default {_value(default)})")]
+        lines += [f"# {field.key} = {_value(_plain_value(field.example))}", ""]
     return "\n".join(lines)
 
 
@@ -71,9 +86,14 @@ def _plain(settings: Settings) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
     for field in fields():
         value = getattr(getattr(settings, field.section), field.key)
-        value = value.value if isinstance(value, Enum) else value
-        found.setdefault(field.section, {})[field.key] = str(value) if isinstance(value, Path) else value
+        found.setdefault(field.section, {})[field.key] = _plain_value(value)
     return found
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
 
 
 def _as_toml(tables: Mapping[str, Mapping[str, object]]) -> str:

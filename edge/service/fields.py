@@ -28,6 +28,7 @@ class Field:
         text: what it means.
         option: its option on the command line, or None.
         metavar: how the option's value is shown.
+        example: of a value, for files; the default where there is one that shows enough.
     """
 
     section: str
@@ -37,6 +38,7 @@ class Field:
     text: str
     option: str | None
     metavar: str | None
+    example: object
 
     @property
     def path(self) -> str:
@@ -110,6 +112,7 @@ def fields() -> Iterator[Field]:
                 text=meta.description,
                 option=meta.extra["option"],
                 metavar=meta.extra["metavar"],
+                example=field.default if meta.extra["example"] is None else meta.extra["example"],
             )
 
 

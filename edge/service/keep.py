@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
 
+from edge.closing import SPARE_S, Closing
 from edge.contract.audit import append
 from edge.contract.bundle import Bundle
-from edge.errors import UnavailableError, UsageError
+from edge.errors import UnavailableError
 from edge.exam.desk import Desk
 from edge.exam.reading import Identity
 from edge.loop import Output
+from edge.outputs.dicom.order import Order, Subject
+from edge.outputs.reception import Reception
 from edge.outputs.recorder import Habits, Recorder
 from edge.outputs.recordings import Recordings
 from edge.outputs.segment import OneFile, Shelf
 from edge.settings import DicomSettings, Settings
 from edge.sources.base import Pace
 from edge.timing import Timing
-
-if TYPE_CHECKING:
-    from edge.outputs.dicom.order import Order, Subject
 
 logger = logging.getLogger(__name__)
 
@@ -38,44 +37,56 @@ def recordings_of(settings: Settings) -> Recordings | None:
     return None if kept.folder is None else Recordings(kept.folder, int(kept.cap_gb * 1e9))
 
 
+def reception_of(settings: Settings, desk: Desk) -> Reception | None:
+    """Where patients are entered, if anything is written that could name one."""
+    if settings.dicom.queue is None:
+        return None
+    return Reception(desk, partial(_identity, settings.dicom), settings.dicom.worklist)
+
+
+def another_patient(desk: Desk, reception: Reception | None, new: Settings) -> None:
+    """A reload has changed one of `PATIENT`: a case begins, of whom `new` names and nobody else."""
+    if reception is None:
+        desk.new_case()
+    else:
+        reception.configure(partial(_identity, new.dicom), new.dicom.worklist)
+
+
 def start_dicom(
     settings: Settings,
-    current: Callable[[], Settings],
     bundle: Bundle,
-    precision: str,
+    identity: Identity,
     desk: Desk,
+    reception: Reception | None,
     recordings: Recordings | None,
     stack: ExitStack,
+    closing: Closing,
 ) -> list[Output]:
     """What writes DICOM and sends it, if the settings have a queue; `stack` ends it.
 
     Args:
         settings: at the start.
-        current: as of now; who is examined may change by a reload.
         bundle: whose estimates they are.
-        precision: of the engine.
+        identity: of the model, as it is shown.
         desk: the operator's.
+        reception: knows who is examined.
         recordings: whose finished ones go to the archive too.
         stack: closed at the end of the run.
+        closing: how long finishing may take.
 
     Raises:
         UnavailableError: the extra is not installed.
-        UsageError: no address, or an identity that is half given.
     """
     chosen = settings.dicom
-    if chosen.queue is None:
-        if chosen.pacs is not None:
-            raise UsageError(
-                f"--pacs {chosen.pacs} has nothing to send without a queue. Give --dicom FOLDER too"
-            )
+    if chosen.queue is None or reception is None:
         return []
     if find_spec("pynetdicom") is None or find_spec("highdicom") is None:
         raise UnavailableError("--dicom needs pydicom's family. Run: pip install 'sonocart[dicom]'")
+    from edge.outputs.dicom.address import Pacs
     from edge.outputs.dicom.courier import Courier
     from edge.outputs.dicom.finding import Model
     from edge.outputs.dicom.keeper import Keeper, Queue
     from edge.outputs.dicom.outbox import Outbox
-    from edge.outputs.dicom.pacs import Pacs
 
     outbox: Queue = Outbox(chosen.queue)
     if chosen.pacs is not None:
@@ -85,12 +96,12 @@ def start_dicom(
     model = Model(
         name=bundle.spec.name[:64],
         version=bundle.spec.provenance.created[:64],
-        precision=precision[:64],
+        precision=identity.precision[:64],
         bundle_id=bundle.id,
-        passport_id=None,
+        passport_id=identity.passport,
     )
-    keeper = Keeper(desk, model, lambda: _identity(current().dicom), outbox, recordings)
-    stack.callback(keeper.close)
+    keeper = Keeper(desk, model, reception.identify, outbox, recordings)
+    stack.callback(closing.close, keeper, SPARE_S / 3)
     return [keeper]
 
 
@@ -98,15 +109,13 @@ def _identity(chosen: DicomSettings) -> Order | Subject:
     """Who is examined now.
 
     Raises:
-        NoInputError, DataError, UsageError: the worklist cannot be read, or the settings contradict.
+        NoInputError, DataError, UsageError: the worklist cannot be read, or the patient's number is none.
     """
-    from edge.outputs.dicom.order import Order, Subject
-    from edge.outputs.dicom.worklist import read_worklist
-
-    named = chosen.worklist is not None or chosen.patient_id is not None
-    if named != chosen.identified:
-        raise UsageError("dicom.identified needs dicom.worklist or dicom.patient_id, and they need it")
+    if not chosen.identified:  # orders of a worklist are then chosen by the operator
+        return Subject(chosen.subject)
     if chosen.worklist is not None:
+        from edge.outputs.dicom.worklist import read_worklist
+
         return read_worklist(chosen.worklist, chosen.accession)
     if chosen.patient_id is not None:
         return Order(chosen.patient_id, chosen.patient_name, accession_number=chosen.accession or "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge.contract.audit import append
 from edge.contract.bundle import Bundle, copy_bundle, open_bundle
+from edge.contract.passport import Running, read_passport_id
 from edge.contract.signing import load_trust
 from edge.engines.worker import EngineWorker
 from edge.errors import CannotCreateError, DataError, InternalError, NoInputError, RefusedError
@@ -65,6 +66,26 @@ def baseline_of(settings: ModelSettings, bundle: Bundle) -> Baseline | None:
         if bundle.path == settings.bundle:
             raise
         logger.warning("drift is not watched: %s", error)
+        return None
+
+
+def passport_of(settings: ModelSettings, bundle: Bundle, running: Callable[[], Running]) -> str | None:
+    """Id of the passport, if a file is set; a last good bundle runs also without its own.
+
+    Args:
+        settings: with the file.
+        bundle: that runs.
+        running: says what runs and on what machine; asked only where there is a passport to hold to it.
+
+    Raises:
+        NoInputError, DataError: of the file.
+    """
+    try:
+        return None if settings.passport is None else read_passport_id(settings.passport, running())
+    except DataError as error:
+        if bundle.path == settings.bundle:
+            raise
+        logger.warning("no passport is shown: %s", error)
         return None
 
 

@@ -17,10 +17,12 @@ from contextlib import suppress
 from edge.contract.frame import Frame
 from edge.exam.evidence import NoEstimate
 from edge.exam.reading import Reading
+from edge.outputs.words import without_seconds
 
 logger = logging.getLogger(__name__)
 
 BEAT_NS = 250_000_000  # at most so often: a datagram a picture would only cost
+RENEW_NS = 10_000_000_000  # a status of which only the seconds have changed is sent again so often
 
 
 class Notifier:
@@ -32,12 +34,15 @@ class Notifier:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if self._address else None
 
     def send(self, **fields: str | int) -> None:
-        """One datagram of `NAME=value` lines; lost where systemd does not take it at once."""
+        """One datagram of `NAME=value` lines; lost where systemd does not take it at once.
+
+        Values are cut to one line: what a decoder says must not become a field of its own.
+        """
         if self._socket is None or self._address is None:
             return
-        text = "\n".join(f"{name}={str(value)[:200]}" for name, value in fields.items())
+        text = "\n".join(f"{name}={' '.join(str(value).split())[:200]}" for name, value in fields.items())
         with suppress(OSError):  # systemd is gone or busy: the picture goes on
-            self._socket.sendto(text.encode(), socket.MSG_DONTWAIT, self._address)
+            self._socket.sendto(text.encode(errors="replace"), socket.MSG_DONTWAIT, self._address)
 
     def ready(self, status: str) -> None:
         """The service works."""
@@ -63,7 +68,8 @@ class Heartbeat:
     def __init__(self, notifier: Notifier):
         """Send by `notifier`."""
         self._notifier = notifier
-        self._status = ""
+        self._status = ""  # as it was sent last
+        self._sent_ns = 0
         self._beaten_ns = 0
 
     def present(self, frame: Frame, reading: Reading) -> None:  # noqa: ARG002 - see Output
@@ -75,15 +81,18 @@ class Heartbeat:
         self._beat(reading)
 
     def _beat(self, reading: Reading) -> None:
-        estimate = reading.estimate
-        kind = "no risk" if isinstance(estimate, NoEstimate) else "risk shown"
-        status = f"{reading.state.value}; {kind}"
+        estimate, state = reading.estimate, reading.state.value
+        why = estimate.reason if isinstance(estimate, NoEstimate) else "risk shown"
+        status = why if why.startswith(state) else f"{state}; {why}"
         now_ns = time.monotonic_ns()
-        if status != self._status:
+        another = without_seconds(status) != without_seconds(self._status)
+        if another or (status != self._status and now_ns - self._sent_ns >= RENEW_NS):
             self._notifier.send(WATCHDOG=1, STATUS=status)
-            logger.info(status)  # each status is a kind of its own for the journal's rate limit
+            self._status, self._sent_ns = status, now_ns
+            if another:
+                logger.info(status)  # each status is a kind of its own for the journal's rate limit
         elif now_ns - self._beaten_ns >= BEAT_NS:
             self._notifier.send(WATCHDOG=1)
         else:
             return
-        self._status, self._beaten_ns = status, now_ns
+        self._beaten_ns = now_ns

@@ -37,7 +37,8 @@ class Reload:
 
         Args:
             path: of the setting.
-            change: puts it in force; called in the reloading thread with all new settings. It raises
+            change: puts it in force; called in the reloading thread with the settings that are to be in
+                force, and once also where several of the settings that it is for have changed. It raises
                 SonocartError, and changes nothing, where the new value cannot be had.
         """
         self._changes[path] = change
@@ -60,27 +61,25 @@ class Reload:
     def reload(self) -> bool:
         """Do it now, as a whole or not at all; False if the old settings stay."""
         old = self.settings
-        done: list[str] = []
+        done: list[Callable[[Settings], None]] = []
         try:
             new = self._read()
             changed = [f.path for f in fields() if _get(old, f.path) != _get(new, f.path)]
             # What waits for a restart is not in force: the next reload must name it again.
             live = {path: _get(new, path) for path in changed if path in self._changes}
-            # Before the changes: whoever hears of another patient may ask at once who that is.
-            self.settings = build({f.path: _get(old, f.path) for f in fields()} | live)
-            for path in changed:
-                if path in self._changes:
-                    done.append(path)
-                    self._changes[path](new)
+            in_force = build({f.path: _get(old, f.path) for f in fields()} | live)
+            for change in dict.fromkeys(self._changes[path] for path in live):
+                done.append(change)
+                change(in_force)
         except SonocartError as error:
-            self.settings = old
-            for path in done:
+            for change in done:
                 with suppress(SonocartError):  # it was in force a moment ago
-                    self._changes[path](old)
+                    change(old)
             logger.error("the old configuration stays: %s", error)
             return False
+        self.settings = in_force
         waiting = [path for path in changed if path not in self._changes]
-        logger.info("configuration read again; changed: %s", ", ".join(done) or "nothing")
+        logger.info("configuration read again; changed: %s", ", ".join(live) or "nothing")
         if waiting:
             logger.warning("restart needed for %s: systemctl restart sonocart", ", ".join(waiting))
         return True

@@ -7,17 +7,8 @@ from enum import Enum
 from typing import Protocol
 
 from edge.contract.frame import Frame
-
-
-class Pace(Enum):
-    """How fast a source that could deliver at any speed delivers.
-
-    LIVE  as a scanner would: by its time stamps, dropping what nobody took in time.
-    MAX   as fast as its consumer goes; no frame is dropped and time is the clip's own.
-    """
-
-    LIVE = "live"
-    MAX = "max"
+from edge.contract.roi import Roi
+from edge.sources.pace import Pace as Pace
 
 
 class SourceEnded(Exception):  # noqa: N818 - an ending is no error
@@ -45,12 +36,16 @@ class Outage(Exception):  # noqa: N818 - a state of the world, not a failure of 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What is known before the first frame: name for messages, pixels, nominal frames a second."""
+    """What is known before the first frame: name for messages, pixels, nominal frames a second.
+
+    `field` is the ultrasound field that the source itself names, if any.
+    """
 
     name: str
     width: int
     height: int
     rate: float
+    field: Roi | None = None
 
 
 class FrameSource(Protocol):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 
-from edge.contract.frame import Frame
+from edge.contract.frame import Frame, with_chroma
 from edge.errors import SonocartError
 from edge.mailbox import Mailbox
 from edge.sources.base import FrameSource, Outage, Pace, SourceEnded
 from edge.timing import Timing
+from edge.urgency import urgent
 
 logger = logging.getLogger(__name__)
 
@@ -17,8 +18,25 @@ logger = logging.getLogger(__name__)
 class Capture:
     """Owns the source from `start` to `close`."""
 
-    def __init__(self, source: FrameSource, pace: Pace, timing: Timing, *, limit_s: float | None = None):
-        """Nothing is read before `start`; `limit_s` ends it after so many seconds of the frames' time."""
+    def __init__(
+        self,
+        source: FrameSource,
+        pace: Pace,
+        timing: Timing,
+        *,
+        limit_s: float | None = None,
+        rank: int | None = None,
+    ):
+        """Nothing is read before `start`.
+
+        Args:
+            source: opened.
+            pace: LIVE drops what nobody took in time, MAX waits.
+            timing: receives the stage "capture".
+            limit_s: ends it after so many seconds of the frames' time.
+            rank: of the thread, see `edge.urgency`.
+        """
+        self._rank = rank
         self.frames: Mailbox[Frame] = Mailbox()
         self._source = source
         self._pace = pace
@@ -28,6 +46,7 @@ class Capture:
         self._count = 0
         self._lost = 0
         self._outage: Outage | None = None
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     @property
@@ -56,12 +75,17 @@ class Capture:
 
     def close(self) -> None:
         """Stop reading. A source that hangs is left behind; its thread ends with the process."""
+        self._closing = True
         self._source.close()
         self.frames.abandon()
         if self._thread.is_alive():
             self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
+        with urgent(self._rank):
+            self._read_all()
+
+    def _read_all(self) -> None:
         first_ns: int | None = None
         last: int | None = None
         try:
@@ -78,7 +102,8 @@ class Capture:
                     break
                 self._count += 1
         except SourceEnded:
-            logger.info("%s has ended after %d frames", self._source.info.name, self._count)
+            how = "is closed" if self._closing else "has ended"
+            logger.info("%s %s after %d frames", self._source.info.name, how, self._count)
         except SonocartError as error:
             self._failure = error
         except Exception as error:  # the top of a thread: nobody else can report it
@@ -99,4 +124,4 @@ class Capture:
             if self._outage is not None:
                 logger.info("%s: pictures come again", self._source.info.name)
                 self._outage = None
-            return frame
+            return with_chroma(frame)

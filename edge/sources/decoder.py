@@ -13,17 +13,31 @@ import queue
 import resource
 import sys
 import threading
+from dataclasses import astuple
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import cv2
 import msgspec
 import numpy as np
 
 from edge.contract.frame import Frame, Plane
 from edge.errors import DataError, SonocartError
-from edge.sources.base import FrameSource, Pace, SourceEnded
-from edge.sources.messages import SLOT_BYTES, SLOTS, Ended, Failed, Message, Opened, Picture, Ready, Request
+from edge.sources.base import FrameSource, Outage, Pace, SourceEnded, SourceInfo
+from edge.sources.messages import (
+    SLOT_BYTES,
+    SLOTS,
+    Ended,
+    Failed,
+    Lost,
+    Message,
+    Opened,
+    Picture,
+    Ready,
+    Request,
+)
 from edge.sources.slabs import Slabs
+from edge.sources.stream import without_password
 
 
 def main() -> None:
@@ -31,6 +45,8 @@ def main() -> None:
     request = msgspec.json.decode(sys.argv[3], type=Request)
     resource.setrlimit(resource.RLIMIT_AS, (request.memory_bytes, request.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0))
+    cv2.setNumThreads(1)
     logging.disable()
     connection, memory = Connection(int(sys.argv[1])), mmap.mmap(int(sys.argv[2]), SLOTS * SLOT_BYTES)
     _say(connection, Ready())
@@ -38,19 +54,22 @@ def main() -> None:
         slots = Slots(memory)
         source = _open(request, slots)
         info = source.info
-        _say(connection, Opened(info.name, info.width, info.height, info.rate))
-        _decode(source, connection, slots, request.first)
+        _say(connection, _opened(info))
+        connection.recv_bytes(1)  # until then its clock stands still: the cart may still load its network
+        _decode(source, info, connection, slots, request.first)
     except SourceEnded:
         _say(connection, Ended())
     except MemoryError:
-        text = f"'{request.source}' needs more than {request.memory_bytes / 2**30:.1f} GiB to be decoded"
+        name, room = without_password(request.source), request.memory_bytes / 2**30
+        text = f"'{name}' needs more than {room:.1f} GiB to be decoded"
         _say(connection, Failed(DataError.__name__, text))
     except SonocartError as error:
-        _say(connection, Failed(type(error).__name__, str(error)))
-    except OSError:
+        _say(connection, Failed(type(error).__name__, _unnamed(error, request)))
+    except (EOFError, OSError):
         os._exit(1)  # nobody listens any more
     except Exception as error:  # noqa: BLE001 - the top of a process: what a decoder throws is its input's fault
-        _say(connection, Failed(DataError.__name__, f"'{request.source}' cannot be decoded: {error}"))
+        text = f"'{without_password(request.source)}' cannot be decoded: {_unnamed(error, request)}"
+        _say(connection, Failed(DataError.__name__, text))
 
 
 class Slots(Slabs):
@@ -108,11 +127,18 @@ def _open(request: Request, slots: Slots) -> FrameSource:
     return VideoSource(path, pace=pace, repeat=request.repeat, first=request.first, slabs=slots)
 
 
-def _decode(source: FrameSource, connection: Connection, slots: Slots, first: int) -> None:
+def _decode(source: FrameSource, info: SourceInfo, connection: Connection, slots: Slots, first: int) -> None:
     threading.Thread(target=slots.listen, args=(connection,), daemon=True).start()
     offset: int | None = None
     while True:
-        frame = source.read()
+        try:
+            frame = source.read()
+        except Outage as outage:
+            _say(connection, Lost(outage.detail))
+            continue
+        if source.info != info:
+            info = source.info
+            _say(connection, _opened(info))
         offset = first - frame.sequence if offset is None else offset
         shapes = tuple(plane.shape for plane in frame.planes)
         _say(
@@ -127,6 +153,16 @@ def _decode(source: FrameSource, connection: Connection, slots: Slots, first: in
                 frame.matrix,
             ),
         )
+
+
+def _opened(info: SourceInfo) -> Opened:
+    field = None if info.field is None else astuple(info.field)
+    return Opened(info.name, info.width, info.height, info.rate, field)
+
+
+def _unnamed(error: Exception, request: Request) -> str:
+    """What an error says, without the password that FFmpeg repeats with the address."""
+    return str(error).replace(request.source, without_password(request.source))
 
 
 def _say(connection: Connection, message: Message) -> None:

@@ -81,6 +81,7 @@ class FaultySource:
         self._script = script
         self._first_ns: int | None = None
         self._frozen: Frame | None = None
+        self._torn_off: Frame | None = None
         self._outages: set[str] = set()
 
     @property
@@ -115,9 +116,20 @@ class FaultySource:
                 plane[:] = old
         else:
             self._frozen = None
+        self._torn_off = self._tear(frame) if "torn" in active else None
         for name in sorted(active & DRAWN.keys()):
             DRAWN[name](frame)
         return frame
+
+    def _tear(self, frame: Frame) -> Frame | None:
+        """Every second picture's lower part is still the one before, from another row each time."""
+        if self._torn_off is None:
+            return replace(frame, planes=tuple(plane.copy() for plane in frame.planes))
+        share = 0.4 + 0.05 * (frame.sequence // 2 % 5)
+        for plane, old in zip(frame.planes, self._torn_off.planes, strict=True):
+            row = round(share * len(plane))
+            plane[row:] = old[row:]
+        return None
 
 
 def _black(frame: Frame) -> None:
@@ -185,6 +197,13 @@ def _air(frame: Frame) -> None:
     below[:] = np.maximum(below, black) // 24 + black
 
 
+def _noise(frame: Frame) -> None:
+    """Analogue snow, grey and other in each picture: what a card may deliver without a signal."""
+    whole = _part(frame, 0.0, 0.0, 1.0, 1.0)
+    snow = np.random.default_rng(frame.sequence).integers(0, 256, (whole.height, whole.width), np.uint8)
+    paste(frame, make_sprite(np.dstack([snow] * 3), encoding_of(frame)), whole.x, whole.y)
+
+
 DRAWN: dict[str, Callable[[Frame], None]] = {
     "black": _black,
     "blue": _blue,
@@ -194,6 +213,7 @@ DRAWN: dict[str, Callable[[Frame], None]] = {
     "text": _text,
     "dual": _dual,
     "air": _air,
+    "noise": _noise,
 }
 OUTAGES = {
     "no-signal": Condition.NO_SIGNAL,
@@ -201,7 +221,7 @@ OUTAGES = {
     "unsupported": Condition.UNSUPPORTED,
     "device-lost": Condition.DEVICE_LOST,
 }
-FAULTS = ("freeze", "stall", *OUTAGES, *DRAWN)
+FAULTS = ("freeze", "stall", "torn", *OUTAGES, *DRAWN)
 
 
 def _part(frame: Frame, left: float, top: float, right: float, bottom: float) -> Roi:

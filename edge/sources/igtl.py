@@ -17,7 +17,7 @@ from collections import Counter
 import numpy as np
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
-from edge.errors import UnavailableError, UsageError
+from edge.errors import UsageError
 from edge.sources.base import Condition, Outage, SourceEnded, SourceInfo
 from edge.sources.crc64 import crc64
 from edge.sources.messages import MAX_PIXELS
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 SCHEME = "igtl://"
 PORT = 18944
 SILENCE_S = 3.0  # to connect, and for a message to be whole
-DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)
+RETRY_S = 0.5  # after a connection that was of no use
 RATE = 30.0  # the protocol does not say
 _HEADER = struct.Struct(">H12s20sQQQ")  # version, type, device, time, size of the body, its checksum
 _EXTENDED = struct.Struct(">HHII")  # own size, sizes of the metadata's header and of the metadata, number
@@ -60,11 +60,10 @@ class IgtlSource:
     """A client of one server. What is damaged is dropped and counted; what is not an image is passed over."""
 
     def __init__(self, text: str):
-        """Connect and wait for the first image.
+        """Connect and wait a moment for the first image; that nobody sends one is said by the first `read`.
 
         Raises:
             UsageError: `text` is no address.
-            UnavailableError: nobody answers, or sends no image that is taken.
         """
         self._address = parse_address(text)
         self._name = text
@@ -72,32 +71,33 @@ class IgtlSource:
         self._slabs = Slabs()
         self._socket: socket.socket | None = None
         self._sequence = 0
-        self._failures = 0
         self._due_s = 0.0
-        self._outage = ""
+        self._said = ""  # the newest outage
+        self._info = SourceInfo(text, 0, 0, RATE)
         self.counts: Counter[str] = Counter()
+        self._first: Frame | None = None
+        self._outage: Outage | None = None  # to be raised by the first `read`
         try:
-            self._connect()
-            self._first: Frame | None = self._image(time.monotonic() + SILENCE_S)
-        except (_BrokenError, Outage) as error:
-            self._hang_up()
-            raise UnavailableError(f"'{text}' sends no image: {error}. Start its server first") from error
-        self._info = SourceInfo(text, self._first.width, self._first.height, RATE)
+            self._first = self._try()
+        except Outage as outage:
+            self._outage = outage
 
     @property
     def info(self) -> SourceInfo:
-        """Of the first image."""
+        """Of the newest image; without pixels until there is one."""
         return self._info
 
     def read(self) -> Frame:
         """See `FrameSource.read`."""
         frame, self._first = self._first, None
+        outage, self._outage = self._outage, None
+        if outage is not None:
+            raise outage
         while frame is None:
             if self._closed.is_set():
                 self._hang_up()
                 raise SourceEnded
             frame = self._try()
-        self._failures, self._outage = 0, ""
         return frame
 
     def close(self) -> None:
@@ -108,20 +108,21 @@ class IgtlSource:
         try:
             if self._socket is None:
                 self._connect()
-            return self._image(time.monotonic() + SILENCE_S)
+            frame = self._image(time.monotonic() + SILENCE_S)
         except Outage as outage:
             self._say(outage)
+            return None
         except _BrokenError as error:
             self._hang_up()
-            delay = DELAYS_S[min(self._failures, len(DELAYS_S) - 1)]
-            self._failures += 1
-            self._due_s = time.monotonic() + delay
-            self._say(Outage(Condition.NO_SIGNAL, f"'{self._name}': {error}"))
-        return None
+            self._due_s = time.monotonic() + RETRY_S
+            self._say(Outage(Condition.NO_SIGNAL, f"'{self._name}': {error}; trying again"))
+            return None
+        self._info, self._said = SourceInfo(self._name, frame.width, frame.height, RATE), ""
+        return frame
 
     def _say(self, outage: Outage) -> None:
-        if str(outage) != self._outage and not self._closed.is_set():
-            self._outage = str(outage)
+        if str(outage) != self._said and not self._closed.is_set():
+            self._said = str(outage)
             raise outage
 
     def _connect(self) -> None:

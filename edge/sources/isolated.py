@@ -11,6 +11,7 @@ import fcntl
 import logging
 import mmap
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -27,7 +28,8 @@ import numpy as np
 
 from edge import errors
 from edge.contract.frame import Frame, PixelFormat, Plane
-from edge.errors import DataError, SonocartError, UnavailableError
+from edge.contract.roi import Roi
+from edge.errors import DataError, SonocartError
 from edge.sources.base import Condition, Outage, Pace, SourceEnded, SourceInfo
 from edge.sources.messages import (
     MESSAGE_BYTES,
@@ -35,6 +37,7 @@ from edge.sources.messages import (
     SLOTS,
     Ended,
     Failed,
+    Lost,
     Opened,
     Picture,
     Ready,
@@ -42,6 +45,7 @@ from edge.sources.messages import (
     Said,
 )
 from edge.sources.slabs import UNHELD, Slabs
+from edge.sources.stream import without_password
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +53,10 @@ MEMORY_BYTES = 4 << 30
 """Of a decoder's address space. The largest H.264 picture with all its references takes half of it."""
 
 START_S = 60.0  # for the interpreter, on a machine that is busy with something else
-DELAYS_S = (0.5, 1.0, 2.0, 4.0, 5.0)  # between attempts that fail in a row
+DELAYS_S = (0.5, 1.0, 1.5)  # between processes that fail in a row; each costs 0.3 s of CPU to start
+LINE = 400
+"""Characters of what a decoder says that are repeated."""
+
 _LOOK_S = 0.1
 _SPARE = 2  # slots that the process can always write to; beyond that frames are copied
 _PLANES = {  # channels of each plane; one where there is no third dimension
@@ -89,28 +96,26 @@ class IsolatedSource:
         pace: Pace,
         repeat: bool,
         patience: Patience,
-        name: str | None = None,
         memory_bytes: int = MEMORY_BYTES,
     ):
-        """Start the process and wait until it has opened the source.
+        """Start the process and wait until it has opened the source, or found that it is not there.
 
         Args:
             source: a file's path or an address, as `edge.sources.decoder` takes it.
             pace: LIVE or MAX, see `Pace`.
             repeat: begin a file again at its end.
             patience: what is too long, and what follows from it.
-            name: for messages, where `source` holds a password.
             memory_bytes: what the process may have.
 
         Raises:
-            SonocartError: the source cannot be opened.
+            SonocartError: the source cannot be opened. Of a stream that is no error, but said by `read`.
         """
         self._request = Request(source, pace.value, repeat, 0, memory_bytes)
         self._patience = patience
-        self._name = source if name is None else name
+        self._name = without_password(source)
         self._closed = threading.Event()
         self._slabs = Slabs()
-        self._info: SourceInfo | None = None
+        self._info = SourceInfo(self._name, 0, 0, 25.0)  # until the process says
         self._next = 0
         self._failures = 0
         self._resumed_at = -1
@@ -120,7 +125,8 @@ class IsolatedSource:
             self._open()
         except CrashError as error:
             self._process.kill()
-            raise UnavailableError(str(error)) if patience.endless else DataError(str(error)) from error
+            if not patience.endless:
+                raise DataError(str(error)) from error
         except SonocartError:
             self._process.kill()
             raise
@@ -128,8 +134,12 @@ class IsolatedSource:
     @property
     def info(self) -> SourceInfo:
         """As the process says."""
-        assert self._info is not None
         return self._info
+
+    @property
+    def pid(self) -> int:
+        """Of the process that decodes at present."""
+        return self._process.pid
 
     def read(self) -> Frame:
         """See `FrameSource.read`."""
@@ -156,7 +166,8 @@ class IsolatedSource:
             self._process.kill()
             self._recover(error)
             return None
-        self._failures, self._outage = 0, ""
+        if frame is not None:
+            self._failures, self._outage = 0, ""
         return frame
 
     def _open(self) -> None:
@@ -165,15 +176,26 @@ class IsolatedSource:
             message = self._hear(self._patience.open_s)
         if not isinstance(message, Opened):
             raise self._problem(message)
-        self._info = SourceInfo(message.name, message.width, message.height, message.rate)
+        self._describe(message)
 
-    def _receive(self) -> Frame:
+    def _describe(self, message: Opened) -> None:
+        field = None if message.field is None else Roi(*message.field)
+        self._info = SourceInfo(_line(message.name), message.width, message.height, message.rate, field)
+
+    def _receive(self) -> Frame | None:
+        self._process.begin()
         self._process.give_back()
         message = self._hear(self._patience.silence_s)
         if isinstance(message, Picture):
             frame = self._frame(message)
             self._next = message.sequence + 1
             return frame
+        if isinstance(message, Opened):
+            self._describe(message)
+            return None
+        if isinstance(message, Lost):
+            self._say(_line(message.text))
+            return None
         raise self._problem(message)
 
     def _problem(self, message: Said) -> Exception:
@@ -183,14 +205,18 @@ class IsolatedSource:
         if isinstance(message, Failed):
             kind = getattr(errors, message.error, DataError)
             known = isinstance(kind, type) and issubclass(kind, SonocartError)
-            return kind(message.text) if known else DataError(message.text)
+            return (kind if known else DataError)(_line(message.text))
         return CrashError(f"the decoder of '{self._name}' says what makes no sense")
 
     def _hear(self, seconds: float) -> Said:
-        end = time.monotonic() + seconds
+        """What it says next. Only what was waited for counts: whatever held up this thread, a busy machine or
+        a stop, held up the decoder too.
+        """
+        waited = 0.0
         while not self._closed.is_set():
+            step = min(_LOOK_S, max(0.0, seconds - waited))
             try:
-                message = self._process.hear(min(_LOOK_S, max(0.0, end - time.monotonic())))
+                message = self._process.hear(step)
             except EOFError:
                 how = self._process.how_it_died()
                 raise CrashError(
@@ -198,7 +224,8 @@ class IsolatedSource:
                 ) from None
             if message is not None:
                 return message
-            if time.monotonic() >= end:
+            waited += step
+            if waited >= seconds:
                 raise CrashError(f"the decoder of '{self._name}' does not answer for {seconds:g} s")
         raise SourceEnded
 
@@ -232,9 +259,7 @@ class IsolatedSource:
             return
         if self._patience.endless:
             self._failures += 1
-            if str(error) != self._outage:
-                self._outage = str(error)
-                raise Outage(Condition.NO_SIGNAL, str(error))
+            self._say(str(error))
         elif not isinstance(error, CrashError):
             raise error
         elif self._resumed_at == self._next:
@@ -242,6 +267,12 @@ class IsolatedSource:
         else:
             logger.warning("%s; going on behind it", error)
             self._resumed_at = self._next
+
+    def _say(self, words: str) -> None:
+        """Each reason once."""
+        if words != self._outage:
+            self._outage = words
+            raise Outage(Condition.NO_SIGNAL, words)
 
     def _restart(self) -> None:
         if self._failures:
@@ -265,6 +296,7 @@ class _Process:
             shared = mmap.mmap(memory, SLOTS * SLOT_BYTES)
             self._slots = [np.frombuffer(shared, np.uint8, SLOT_BYTES, k * SLOT_BYTES) for k in range(SLOTS)]
             self._lent: list[int] = []
+            self._begun = False
             arguments = (str(theirs.fileno()), str(memory), msgspec.json.encode(request).decode())
             one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
             self._process = subprocess.Popen(
@@ -279,16 +311,28 @@ class _Process:
         os.close(memory)
         weakref.finalize(self, _end, self._process)  # also where nobody closes the source
         self._connection = Connection(ours.detach())
+        self._poll = select.poll()  # `Connection.poll` makes a new one for each picture
+        self._poll.register(self._connection.fileno(), select.POLLIN)
         self._decoder = msgspec.json.Decoder(Said)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def running(self) -> bool:
         return self._process.poll() is None
 
+    def begin(self) -> None:
+        """Let it decode, at the first call."""
+        if not self._begun:
+            self._begun = True
+            self._send(0)
+
     def hear(self, seconds: float) -> Said | None:
         """The next message; None if there is none yet; EOFError if there will be none."""
         try:
-            if not self._connection.poll(seconds):
+            if not self._poll.poll(1000 * seconds):
                 return None
             data = self._connection.recv_bytes(MESSAGE_BYTES)
         except OSError:  # too long, or the process is gone
@@ -323,9 +367,13 @@ class _Process:
                 self.return_slot(slot)
 
     def return_slot(self, slot: int) -> None:
-        """It has been read; a process that is gone is noticed by the next `hear`."""
+        """It has been read."""
+        self._send(slot)
+
+    def _send(self, value: int) -> None:
+        """A process that is gone is noticed by the next `hear`."""
         try:
-            self._connection.send_bytes(bytes([slot]))
+            self._connection.send_bytes(bytes([value]))
         except OSError:
             logger.debug("the decoder is gone")
 
@@ -347,6 +395,11 @@ def _plausible(shapes: tuple[tuple[int, ...], ...]) -> bool:
     height, width = shapes[0][:2]
     high, wide = ({side // 2, (side + 1) // 2} for side in (height, width))
     return min(height, width) > 0 and all(shape[0] in high and shape[1] in wide for shape in shapes[1:])
+
+
+def _line(words: str) -> str:
+    """One printable line of what a process says that may have been taken over."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in words).split())[:LINE]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

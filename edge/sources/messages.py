@@ -30,12 +30,13 @@ class Ready(Message, frozen=True):
 
 
 class Opened(Message, frozen=True):
-    """The source's `SourceInfo`."""
+    """The source's `SourceInfo`; said again where it changes."""
 
     name: str
     width: Side
     height: Side
     rate: float
+    field: tuple[Side, Side, Side, Side] | None = None  # x, y, width, height
 
 
 class Picture(Message, frozen=True):
@@ -52,6 +53,12 @@ class Picture(Message, frozen=True):
 
 class Ended(Message, frozen=True):
     """The source has no more."""
+
+
+class Lost(Message, frozen=True):
+    """The source has no picture at present, and tries again by itself: the text of an `Outage`."""
+
+    text: str
 
 
 class Failed(Message, frozen=True):
@@ -74,4 +81,4 @@ class Request(msgspec.Struct, frozen=True):
     memory_bytes: int
 
 
-Said = Ready | Opened | Picture | Ended | Failed
+Said = Ready | Opened | Picture | Lost | Ended | Failed

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.errors import NoInputError, UsageError, did_you_mean
 from edge.sources.base import FrameSource, Pace
+from edge.sources.stream import without_password
 
 SCHEMES = {
     "v4l2:": "a capture card: v4l2:/dev/v4l/by-id/... (sonocart devices lists them)",
@@ -18,8 +19,12 @@ SCHEMES = {
 }
 
 
+STILLS = (".png", ".jpg", ".jpeg", ".bmp")
+"""Suffixes of files that are shown as a probe held still."""
+
+
 def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
-    """A video or DICOM file, a folder of images, or one of `SCHEMES`.
+    """A video, image or DICOM file, a folder of images as a clip, or one of `SCHEMES`.
 
     Args:
         text: as given by the user.
@@ -42,11 +47,8 @@ def open_source(text: str, *, pace: Pace, repeat: bool) -> FrameSource:
         return _decoded(text, pace, repeat)
     if scheme[0] in ("rtsp:", "rtsps:"):
         from edge.sources.isolated import STREAM, IsolatedSource
-        from edge.sources.stream import without_password
 
-        return IsolatedSource(
-            text, pace=Pace.LIVE, repeat=False, patience=STREAM, name=without_password(text)
-        )
+        return IsolatedSource(text, pace=Pace.LIVE, repeat=False, patience=STREAM)
     if scheme[0] == "igtl:":
         from edge.sources.igtl import IgtlSource
 
@@ -74,9 +76,19 @@ def _file(text: str, pace: Pace, repeat: bool) -> FrameSource:
         return _decoded(f"images:{text}", pace, repeat)
     if not path.is_file():
         raise NoInputError(
-            f"'{text}' is not a file; expected a video, a folder or one of {', '.join(SCHEMES)}"
+            f"'{without_password(text)}' is not a file; expected a video, a folder or one of "
+            f"{', '.join(SCHEMES)}"
         )
+    if is_still(path):
+        from edge.sources.still import StillSource
+
+        return StillSource(path, pace=pace)
     return _decoded(text, pace, repeat)
+
+
+def is_still(path: Path) -> bool:
+    """True of one image, by its name; DICOM is played as a cine, whatever it holds."""
+    return path.suffix.lower() in STILLS
 
 
 def _decoded(text: str, pace: Pace, repeat: bool) -> FrameSource:

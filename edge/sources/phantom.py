@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from edge.phantom.chrome import LAYOUTS
 from edge.phantom.cine import MOTIONS, CineOptions, make_cine
 from edge.phantom.modes import MODES, Scene, show
 from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.clock import LiveClock
 
 SCHEME = "phantom:"
 SLICES = 24  # as many as are made in some seconds; the sweep plays them back and forth
@@ -80,7 +80,7 @@ class PhantomSource:
         self._info = SourceInfo(SCHEME + options.label, options.width, options.height, float(fps))
         self._pace = pace
         self._closed = threading.Event()
-        self._started = time.monotonic_ns()
+        self._clock = LiveClock(self._closed)
         self._sequence = 0
 
     @property
@@ -93,11 +93,7 @@ class PhantomSource:
         sequence, self._sequence = self._sequence, self._sequence + 1
         captured_ns = int(sequence * 1e9 / self._info.rate)
         if self._pace is Pace.LIVE:
-            if sequence == 0:
-                self._started = time.monotonic_ns()
-            captured_ns += self._started
-            self._closed.wait(max(0, captured_ns - time.monotonic_ns()) / 1e9)
-            captured_ns = time.monotonic_ns()
+            captured_ns = self._clock.wait(captured_ns)
         if self._closed.is_set():
             raise SourceEnded
         luma = self.cine.frame(sequence)

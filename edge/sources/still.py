@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
 
 from edge.contract.frame import Frame, still
-from edge.sources.base import SourceEnded, SourceInfo
+from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.clock import LiveClock
 from edge.study.images import read_image
 
 PICTURES = 30
@@ -16,13 +18,13 @@ _NOISY = 0.25  # share of the pixels that change by one grey level from picture 
 
 
 class StillSource:
-    """One image, `PICTURES` times, as fast as it is taken.
+    """One image: `PICTURES` times as fast as it is taken, or, live, until it is closed.
 
     Pictures without any change are a frozen scanner's and rightly refused; so a quarter of the pixels goes up
     or down by one grey level, as the last bit of any converter does. The noise is the same in each run.
     """
 
-    def __init__(self, path: Path, index: int = 0):
+    def __init__(self, path: Path, index: int = 0, pace: Pace = Pace.MAX):
         """Read picture `index` of the image.
 
         Raises:
@@ -33,6 +35,8 @@ class StillSource:
         self._info = SourceInfo(path.name, width, height, RATE)
         self._rng = np.random.default_rng(0)
         self._sequence = 0
+        self._closed = threading.Event()
+        self._clock = LiveClock(self._closed) if pace is Pace.LIVE else None
 
     @property
     def info(self) -> SourceInfo:
@@ -42,14 +46,17 @@ class StillSource:
     def read(self) -> Frame:
         """See `FrameSource.read`."""
         sequence, self._sequence = self._sequence, self._sequence + 1
-        if sequence >= PICTURES:
+        captured_ns = int(sequence * 1e9 / RATE)
+        if self._clock is not None:
+            captured_ns = self._clock.wait(captured_ns)
+        if self._closed.is_set() or (self._clock is None and sequence >= PICTURES):
             raise SourceEnded
         draw = self._rng.random(self._image.shape[:2], np.float32)
         step = (draw < _NOISY / 2).astype(np.int16) - (draw > 1 - _NOISY / 2)
         step = step if self._image.ndim == 2 else step[..., None]
         picture = np.clip(self._image + step, 0, 255).astype(np.uint8)
-        return still(picture, sequence=sequence, captured_ns=int(sequence * 1e9 / RATE))
+        return still(picture, sequence=sequence, captured_ns=captured_ns)
 
     def close(self) -> None:
-        """Nothing is held."""
-        self._sequence = PICTURES
+        """End a waiting `read`."""
+        self._closed.set()

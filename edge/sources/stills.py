@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from edge.contract.frame import Frame, Plane, still
+from edge.contract.roi import Roi
 from edge.errors import NoInputError, UsageError
 from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.clock import LiveClock
 
 SCHEME = "images:"
 RATE = 25.0  # of a folder, where none is given
@@ -44,6 +45,7 @@ class StillsSource:
         pace: Pace,
         repeat: bool,
         first: int = 0,
+        field: Roi | None = None,
     ):
         """Read the first picture.
 
@@ -54,6 +56,7 @@ class StillsSource:
             pace: LIVE or MAX, see `Pace`.
             repeat: begin again at the end, for ever.
             first: pictures before this one are not handed out.
+            field: the ultrasound field, where the file names it.
 
         Raises:
             SonocartError: of the first picture.
@@ -64,14 +67,14 @@ class StillsSource:
         if self._next is None:
             raise NoInputError(f"'{name}' has no picture")
         height, width = self._next.shape[:2]
-        self._info = SourceInfo(name, width, height, rate)
+        self._info = SourceInfo(name, width, height, rate, field)
         self._pace = pace
         self._repeat = repeat
         self._closed = threading.Event()
         self._sequence = 0
         for _ in range(0 if repeat else first):
             self._advance()
-        self._started_ns = time.monotonic_ns() - self._time_ns()
+        self._clock = LiveClock(self._closed)
 
     @property
     def info(self) -> SourceInfo:
@@ -82,9 +85,7 @@ class StillsSource:
         """See `FrameSource.read`."""
         picture, sequence, captured_ns = self._next, self._sequence, self._time_ns()
         if self._pace is Pace.LIVE:
-            wait_ns = self._started_ns + captured_ns - time.monotonic_ns()
-            self._closed.wait(max(0, wait_ns) / 1e9)
-            captured_ns = time.monotonic_ns()
+            captured_ns = self._clock.wait(captured_ns)
         if picture is None or self._closed.is_set():
             raise SourceEnded
         self._advance()
@@ -119,11 +120,18 @@ def folder_source(text: str, *, pace: Pace, repeat: bool, first: int) -> StillsS
 
 
 def dicom_source(path: Path, *, pace: Pace, repeat: bool, first: int) -> StillsSource:
-    """The frames of a DICOM file at the rate that it names."""
+    """The frames of a DICOM file at the rate that it names, with the field that it names."""
     from edge.study.cine import iterate_cine, rate_of
+    from edge.study.dicom import part_of_screen
 
     return StillsSource(
-        path.name, lambda: iterate_cine(path), rate_of(path), pace=pace, repeat=repeat, first=first
+        path.name,
+        lambda: iterate_cine(path),
+        rate_of(path),
+        pace=pace,
+        repeat=repeat,
+        first=first,
+        field=part_of_screen(path),
     )
 
 

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
 from edge.errors import DataError, NoInputError
 from edge.jfif import write_jfif
 from edge.pictures import rows_of
 from edge.sources.base import Pace, SourceEnded, SourceInfo
+from edge.sources.clock import LiveClock
 from edge.sources.messages import MAX_PIXELS
 from edge.sources.slabs import Slabs
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.video.stream import VideoStream
 
 _OPTIONS = {"protocol_whitelist": "file", "max_pixels": str(MAX_PIXELS)}
 _FORMATS = {
@@ -33,6 +34,7 @@ _FORMATS = {
 _SAMPLES = {PixelFormat.YUYV: 2, PixelFormat.BGR24: 3, PixelFormat.RGB24: 3}  # bytes a pixel in plane 0
 _FULL_RANGE, _LIMITED_RANGE = 2, 1  # AVCOL_RANGE_JPEG, AVCOL_RANGE_MPEG
 _BT709, _UNSPECIFIED = 1, 2  # AVCOL_SPC_*
+RATE = 25.0  # of pictures where a header does not say
 _HD_ROWS = 720  # unspecified matrix: BT.709 from here on, as every player assumes
 
 
@@ -76,11 +78,9 @@ class VideoSource:
         self._slabs = Slabs() if slabs is None else slabs
         try:
             # `file:` and the whitelist: neither the name nor a playlist inside reaches beyond this machine.
-            self._container: InputContainer = av.open(
-                f"file:{path}", options=dict(_OPTIONS), metadata_errors="ignore"
-            )
+            self._container: InputContainer = av.open(f"file:{path}", options=dict(_OPTIONS), **lenient())
         except (av.FFmpegError, OSError) as error:
-            raise DataError(f"'{path}' is not a video that can be read: {_words(error)}") from error
+            raise DataError(f"'{path}' is not a video that can be read: {words_of(error)}") from error
         if not self._container.streams.video:
             self._container.close()
             raise DataError(f"'{path}' has no video stream. Expected a clip of a scanner's screen")
@@ -91,8 +91,7 @@ class VideoSource:
             raise DataError(
                 f"'{path}' declares {context.width}x{context.height} pixels; at most 8192x4608 are accepted"
             )
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self._info = SourceInfo(path.name, context.width, context.height, float(rate) if rate else 25.0)
+        self._info = info_of(self._stream, path.name)
         self._frames = self._decode()
 
     @property
@@ -117,7 +116,7 @@ class VideoSource:
         import av
 
         sequence = 0
-        started = time.monotonic_ns()
+        clock = LiveClock(self._closed)
         clip_ns = 0  # where the present repetition begins
         try:
             while True:
@@ -126,14 +125,12 @@ class VideoSource:
                     length_ns = self._time_ns(picture, count)
                     captured = clip_ns + length_ns
                     if sequence < self._first:
-                        started = time.monotonic_ns() - captured
                         sequence, count = sequence + 1, count + 1
                         continue
                     if self._pace is Pace.LIVE:
-                        captured += started
-                        if self._closed.wait(max(0, captured - time.monotonic_ns()) / 1e9):
+                        captured = clock.wait(captured)
+                        if self._closed.is_set():
                             return
-                        captured = time.monotonic_ns()
                     yield as_frame(picture, sequence, captured, self._slabs)
                     sequence += 1
                     count += 1
@@ -144,7 +141,7 @@ class VideoSource:
                 self._container.seek(0)
         except av.FFmpegError as error:
             raise DataError(
-                f"'{self._path}' is damaged after frame {sequence}: {_words(error)}. Copy it again"
+                f"'{self._path}' is damaged after frame {sequence}: {words_of(error)}. Copy it again"
             ) from error
         finally:
             self._container.close()
@@ -210,5 +207,19 @@ def _matrix(picture: av.VideoFrame) -> Matrix:
     return Matrix.BT601
 
 
-def _words(error: BaseException) -> str:
+def info_of(stream: VideoStream, name: str) -> SourceInfo:
+    """As the stream's header says."""
+    context, rate = stream.codec_context, stream.average_rate or stream.guessed_rate
+    return SourceInfo(name, context.width, context.height, float(rate) if rate else RATE)
+
+
+def lenient() -> dict[str, Any]:
+    """What lets `av.open` read a file whose metadata are no text; from PyAV 19 on it does so by itself."""
+    import av
+
+    return {"metadata_errors": "ignore"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def words_of(error: BaseException) -> str:
+    """What the system or FFmpeg says of it."""
     return str(getattr(error, "strerror", None) or error)

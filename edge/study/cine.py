@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import DataError, UnavailableError
-from edge.study.dicom import eight_bits, frame_count, read_dataset
+from edge.errors import DataError
+from edge.study.dicom import decoding, eight_bits, frame_count, read_dataset
 
 MAX_SIDE = 8192
 _RATE = 25.0  # where the file names none
@@ -46,15 +46,9 @@ def iterate_cine(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise DataError(
             f"'{path}' declares {dataset.Columns}x{dataset.Rows} pixels; at most {MAX_SIDE} a side"
         )
-    try:
+    with decoding(path):
         for stored in iter_pixels(path):
             yield eight_bits(dataset, np.asarray(stored), path)
             count += 1
-    except (NotImplementedError, ImportError) as error:
-        raise UnavailableError(
-            f"no decoder for '{path}': {error}. Run: pip install 'sonocart[train]'"
-        ) from error
-    except (ValueError, RuntimeError, AttributeError, IndexError, KeyError, OSError, EOFError) as error:
-        raise DataError(f"pixels of '{path}' do not fit its header or are damaged: {error}") from error
     if count < declared:
         raise DataError(f"'{path}' declares {declared} frames and holds {count}. Export it again")

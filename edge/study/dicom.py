@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _TISSUE = 1  # DICOM PS3.3 C.8.5.5.1.2, Region Data Type: tissue
 _TWO_D = 1  # C.8.5.5.1.1, Region Spatial Format: 2D
+_WHOLE = 0.95  # of a picture, above which a region says nothing of where its text is
 _CENTIMETRES = 3  # C.8.5.5.1.15, Physical Units
 
 
@@ -29,12 +32,14 @@ class Described:
     Attributes:
         frames: number of pictures.
         field: the 2D tissue region, pixels; None where none is given or the one given makes no sense.
+        regions: number of such regions that make sense; of several, `field` is the largest.
         px_per_mm: from that region.
         notes: what does not fit, one sentence each.
     """
 
     frames: int
     field: Roi | None
+    regions: int
     px_per_mm: float | None
     notes: tuple[str, ...]
 
@@ -64,11 +69,28 @@ def describe(path: Path) -> Described:
     if len(fitting) > 1:
         notes.append(f"'{path.name}' shows {len(fitting)} tissue regions; the largest, then leftmost is used")
     if not fitting:
-        return Described(frame_count(dataset), None, None, tuple(notes))
+        return Described(frame_count(dataset), None, 0, None, tuple(notes))
     field, region = max(fitting, key=lambda pair: (pair[0].width * pair[0].height, -pair[0].x))
     delta = region.get("PhysicalDeltaX")
     in_cm = region.get("PhysicalUnitsXDirection") == _CENTIMETRES and delta
-    return Described(frame_count(dataset), field, 0.1 / abs(float(delta)) if in_cm else None, tuple(notes))
+    scale = 0.1 / abs(float(delta)) if in_cm else None
+    return Described(frame_count(dataset), field, len(fitting), scale, tuple(notes))
+
+
+def part_of_screen(path: Path) -> Roi | None:
+    """The 2D tissue region; None where none is named, or nearly the whole picture, text and all.
+
+    Of several none is the one to be judged: a dual view is for the gates.
+
+    Raises:
+        DataError: not a DICOM picture.
+        UnavailableError: pydicom is not installed.
+    """
+    dataset, about = read_dataset(path, pixels=False), describe(path)
+    whole, field = int(dataset.Rows) * int(dataset.Columns), about.field
+    if field is None or about.regions > 1 or field.width * field.height >= _WHOLE * whole:
+        return None
+    return field
 
 
 def read_dicom(path: Path, frame: int) -> NDArray[np.uint8]:
@@ -88,9 +110,16 @@ def read_dicom(path: Path, frame: int) -> NDArray[np.uint8]:
         raise DataError(f"'{path}' has {frames} frame(s), so there is no frame {frame}")
     from pydicom.pixels.utils import pixel_array
 
-    try:
+    with decoding(path):
         stored = np.asarray(pixel_array(dataset, index=frame))
         return eight_bits(dataset, stored, path)
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """What goes wrong with the pixels of `path` in here becomes DataError or UnavailableError."""
+    try:
+        yield
     except (NotImplementedError, ImportError) as error:
         raise UnavailableError(
             f"no decoder for '{path}': {error}. Run: pip install 'sonocart[train]'"
@@ -141,8 +170,10 @@ def read_dataset(path: Path, *, pixels: bool) -> Dataset:
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=not pixels)
         int(dataset.Rows), int(dataset.Columns)
-    except (InvalidDicomError, AttributeError, ValueError, TypeError, EOFError, OSError) as error:
-        raise DataError(f"'{path}' is no DICOM picture: {error}") from error
+    except InvalidDicomError as error:
+        raise DataError(f"'{path}' is no DICOM file; export it again, or give it its own suffix") from error
+    except (AttributeError, ValueError, TypeError, EOFError, OSError) as error:
+        raise DataError(f"'{path}' is no DICOM picture: {error}. Export it again") from error
     return dataset
 
 

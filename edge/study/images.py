@@ -65,7 +65,7 @@ def read_image(path: Path, frame: int = 0) -> NDArray[np.uint8]:
             file.load()  # the whole of it: a cut-off file fails here
             image = file.copy()
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"image '{path}' is damaged or no PNG, JPEG or BMP: {error}") from error
+        raise DataError(f"image '{path}' is damaged or no PNG, JPEG, BMP or DICOM: {error}") from error
     _check_size(path, image.width, image.height)
     if image.mode not in _EIGHT_BIT:
         raise DataError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from edge.contract.roi import Roi
 from edge.errors import DataError, NoInputError
 from edge.study.cases import LABELS, OTHER_LABELS, PARTS, Case
+from edge.study.faults import Faults
 
 REQUIRED = ("path", "label")
 TEXT = ("patient", "pathology", "view", "scanner", "site", "part", "fold")
@@ -23,12 +25,14 @@ _NOTHING = ("", "none", "-")
 _GARBAGE = ("nan", "null", "#n/a", "n/a", "inf", "-inf")
 
 
-def read_manifest(path: Path, labels: tuple[str, ...]) -> tuple[list[Case], list[str]]:
+def read_manifest(path: Path, labels: tuple[str, ...], faults: Faults) -> tuple[list[Case], list[str]]:
     """Cases and notes of a manifest; image names are relative to its folder; `labels` are read.
 
+    Lines whose image is missing, or with a value that cannot be, are left out, and `faults` has them.
+
     Raises:
-        NoInputError: the manifest or an image that it names cannot be found.
-        DataError: a column is missing, or a line has a value that cannot be; the message says which line.
+        NoInputError: the manifest cannot be found.
+        DataError: it is no table, or a column is missing.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -36,7 +40,7 @@ def read_manifest(path: Path, labels: tuple[str, ...]) -> tuple[list[Case], list
         raise NoInputError(f"cannot read '{path}': {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"'{path}' is not UTF-8 text ({error.reason}); save it as CSV UTF-8") from error
-    reader = csv.DictReader(text.splitlines(), strict=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     names = reader.fieldnames or []
     for name in REQUIRED:
         if name not in names:
@@ -53,20 +57,22 @@ def read_manifest(path: Path, labels: tuple[str, ...]) -> tuple[list[Case], list
     lines: dict[tuple[Path, int], int] = {}
     try:
         for row in reader:
-            line = _Line(path, reader.line_num, row)
-            label = line.label()
-            if label not in labels:
-                left_out[label] += 1
-                continue
-            case = line.case(label)
-            first = lines.setdefault((case.path, case.frame), line.number)
-            if first != line.number:
-                raise line.error(f"image '{row['path']}' stands on line {first} already")
-            cases.append(case)
+            with faults.gather():
+                line = _Line(path, reader.line_num, row)
+                label = line.label()
+                if label not in labels:
+                    left_out[label] += 1
+                    continue
+                case = line.case(label)
+                first = lines.setdefault((case.path, case.frame), line.number)
+                if first != line.number:
+                    raise line.error(f"image '{row['path']}' stands on line {first} already")
+                cases.append(case)
     except csv.Error as error:
         raise DataError(f"'{path}' line {reader.line_num}: {error}") from error
     notes += [f"{number} image(s) labelled '{label}' ignored" for label, number in left_out.items()]
-    _check_patients(path, cases, lines)
+    with faults.gather():
+        _check_patients(path, cases, lines)
     return cases, notes
 
 
@@ -96,6 +102,8 @@ class _Line:
         value = (self._row.get(name) or "").strip()
         if value.lower() in _GARBAGE:
             raise self.error(f"{name} is '{value}'; leave it empty where it is not known")
+        if not value.isprintable():
+            raise self.error(f"{name} is {value!r}, which has signs that cannot be printed")
         return None if value.lower() in _NOTHING else value
 
     def number_of(self, name: str) -> float | None:
@@ -131,7 +139,11 @@ class _Line:
         if name is None:
             raise self.error("path is empty")
         image = self.manifest.parent / name
-        if not image.is_file():
+        try:
+            there = image.is_file()
+        except OSError:  # a name that is too long
+            there = False
+        if not there:
             raise NoInputError(f"'{self.manifest}' line {self.number}: there is no image '{image}'")
         px_per_mm = self.number_of("px_per_mm")
         if px_per_mm is not None and px_per_mm <= 0:

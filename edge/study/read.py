@@ -6,11 +6,16 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import track
+
 from edge.errors import DataError, NoInputError
 from edge.study.cases import LABELS, Case, Study
 from edge.study.dicom import describe
+from edge.study.faults import CHECK, Faults
 from edge.study.images import is_dicom, is_image_name
 from edge.study.manifest import read_manifest
+from edge.study.pictures import case_picture
 
 MANIFEST = "manifest.csv"
 
@@ -27,52 +32,77 @@ def read_study(path: Path, labels: tuple[str, ...] = LABELS, clips: tuple[str, .
 
     Raises:
         NoInputError: no such folder or file, or no images in it.
-        DataError: a manifest's line makes no sense, or a class has no image.
+        DataError: manifest lines that make no sense, file names that cannot be printed, headers of DICOM
+            that cannot be read (all of them named, with the images that are broken), or a class has no image.
     """
+    faults = Faults(CHECK)
+    study = survey_study(path, faults, labels, clips)
+    if faults.sentences:  # refused in any case: then with all that is to be mended
+        console = Console(stderr=True)
+        for case in track(study.cases, "looking for more faults in the images", console=console):
+            if case.path.suffix.lower() not in clips:
+                with faults.gather():
+                    case_picture(case)
+    faults.refuse()
+    return study
+
+
+def survey_study(
+    path: Path, faults: Faults, labels: tuple[str, ...] = LABELS, clips: tuple[str, ...] = ()
+) -> Study:
+    """As `read_study`, but lines and files with a fault are left out, and `faults` has them."""
     if path.is_dir():
         manifest = path / MANIFEST
         cases, notes = (
-            read_manifest(manifest, labels) if manifest.exists() else _class_folders(path, labels, clips)
+            read_manifest(manifest, labels, faults)
+            if manifest.exists()
+            else _class_folders(path, labels, clips, faults)
         )
     elif path.is_file() and path.suffix.lower() == ".csv":
-        cases, notes = read_manifest(path, labels)
+        cases, notes = read_manifest(path, labels, faults)
     elif path.exists():
         raise NoInputError(f"'{path}' is no study: expected a folder or a manifest ending in .csv")
     else:
         raise NoInputError(f"study '{path}' does not exist. Make one: sonocart phantom --out {path}")
-    if not cases:
+    cases, found = _with_fields(cases, faults)
+    study = Study(path if path.is_dir() else path.parent, tuple(cases), tuple(notes + found))
+    if not faults.sentences:  # else what seems to lack may be among what is left out
+        _require_both_classes(study, path)
+    return study
+
+
+def _require_both_classes(study: Study, path: Path) -> None:
+    if not study.cases:
         raise NoInputError(
             f"study '{path}' has no images: expected {MANIFEST}, or folders {LABELS[0]}/ and {LABELS[1]}/ "
             "with PNG, JPEG or DICOM files"
         )
-    cases, found = _with_fields(cases)
-    notes += found
-    study = Study(path if path.is_dir() else path.parent, tuple(cases), tuple(notes))
     for label in LABELS:
         if study.count(label) == 0:
             raise DataError(
-                f"study '{path}' has {len(cases)} images but none of class '{label}'; a classifier needs both"
+                f"study '{path}' has {len(study.cases)} images but none of class '{label}'; "
+                "a classifier needs both"
             )
-    return study
 
 
-def _with_fields(cases: list[Case]) -> tuple[list[Case], list[str]]:
+def _with_fields(cases: list[Case], faults: Faults) -> tuple[list[Case], list[str]]:
     """Fill in what DICOM files say of their ultrasound field and scale, where the manifest says nothing."""
     out: list[Case] = []
     notes: list[str] = []
     for case in cases:
-        if not is_dicom(case.path):
-            out.append(case)
-            continue
-        about = describe(case.path)
-        notes += [note for note in about.notes if note not in notes]
-        field = case.field or about.field
-        out.append(replace(case, field=field, px_per_mm=case.px_per_mm or about.px_per_mm))
+        with faults.gather():
+            if not is_dicom(case.path):
+                out.append(case)
+                continue
+            about = describe(case.path)
+            notes += [note for note in about.notes if note not in notes]
+            field = case.field or about.field
+            out.append(replace(case, field=field, px_per_mm=case.px_per_mm or about.px_per_mm))
     return out, notes
 
 
 def _class_folders(
-    root: Path, labels: tuple[str, ...], clips: tuple[str, ...]
+    root: Path, labels: tuple[str, ...], clips: tuple[str, ...], faults: Faults
 ) -> tuple[list[Case], list[str]]:
     """Cases from `root/benign` and `root/malignant`; every other entry ends up in a note."""
     cases: list[Case] = []
@@ -81,7 +111,7 @@ def _class_folders(
         if entry.name.startswith("."):
             continue
         if entry.is_dir() and entry.name.lower() in labels:
-            found, ignored = _images(entry, clips)
+            found, ignored = _images(entry, clips, faults)
             cases += [_bare_case(image, entry.name.lower()) for image in found]
             for what, number in sorted(ignored.items()):
                 notes.append(f"{entry.name}/: {number} {what} ignored")
@@ -91,7 +121,7 @@ def _class_folders(
     return cases, notes
 
 
-def _images(folder: Path, clips: tuple[str, ...]) -> tuple[list[Path], Counter[str]]:
+def _images(folder: Path, clips: tuple[str, ...], faults: Faults) -> tuple[list[Path], Counter[str]]:
     found: list[Path] = []
     ignored: Counter[str] = Counter()
     for path in sorted(folder.iterdir()):
@@ -104,8 +134,19 @@ def _images(folder: Path, clips: tuple[str, ...]) -> tuple[list[Path], Counter[s
         elif "_mask" in path.stem:  # BUSI and its kin keep outlines beside the images
             ignored["outline mask(s)"] += 1
         else:
-            found.append(path)
+            with faults.gather():
+                _check_file(path)
+                found.append(path)
     return found, ignored
+
+
+def _check_file(path: Path) -> None:
+    if not path.name.isprintable():  # a manifest or a message could not name it
+        raise DataError(
+            f"file name {path.name!r} in '{path.parent}' has signs that cannot be printed; rename it"
+        )
+    if not path.is_file():
+        raise NoInputError(f"'{path}' is a dead link or no regular file; remove it")
 
 
 def _bare_case(path: Path, label: str) -> Case:

@@ -6,8 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
+from edge.accept.promise import AS_PROMISED, BELOW, TOO_FEW, compare
+from edge.accept.promise import verdict as verdict_of
 from edge.cli import run
-from edge.errors import NoInputError
+from edge.errors import CannotCreateError, NoInputError
+from edge.exam.performance import Performance
+from edge.figures import ConfusionMatrix
 from tests.clips import tissue, write_clip
 from tests.networks import write_bundle, write_study
 
@@ -90,9 +94,17 @@ def test_page_names_every_case(bundle, cases, tmp_path, capsys):
     accept(bundle, cases, capsys, "--report", tmp_path / "accept.html")
     page = (tmp_path / "accept.html").read_text()
     assert "sweep.mp4" in page
+    assert "<h2>Verdict</h2>" in page
     assert "withheld: " in page
     assert "<script" not in page
     assert "http" not in page
+
+
+@pytest.mark.parametrize("option", ["--report", "--baseline"])
+def test_nothing_is_added_to_a_bundle_which_would_be_refused_then(bundle, cases, option):
+    with pytest.raises(CannotCreateError, match="in the bundle"):
+        run(["accept", str(bundle), "--cases", str(cases), option, str(bundle / "reports" / "accept.html")])
+    assert not (bundle / "reports" / "accept.html").exists()
 
 
 def test_table_for_people(bundle, cases, capsys):
@@ -105,3 +117,80 @@ def test_table_for_people(bundle, cases, capsys):
 def test_missing_cases(bundle, tmp_path):
     with pytest.raises(NoInputError):
         run(["accept", str(bundle), "--cases", str(tmp_path / "none")])
+
+
+def test_a_site_whose_cases_were_all_withheld_has_tested_nothing(bundle, tmp_path, capsys):
+    for label in ("benign", "malignant"):
+        (tmp_path / "cases" / label).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "cases" / label / "black.png"), np.full((96, 96), len(label), np.uint8))
+    baseline = tmp_path / "baseline.json"
+    given = ["--cases", str(tmp_path / "cases"), "--baseline", str(baseline)]
+    assert run(["accept", str(bundle), *given]) == 1
+    said = capsys.readouterr()
+    assert "no case was given a risk, so nothing was tested" in said.out
+    assert "no baseline is written" in said.err
+    assert not baseline.exists()
+
+
+def test_a_bundle_that_promises_nothing_is_said_to(bundle, cases, capsys):
+    assert accept(bundle, cases, capsys)["promise"] == {}
+    run(["accept", str(bundle), "--cases", str(cases)])
+    assert "held against nothing" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("hits", "cases", "verdict"),
+    [
+        (0, 0, "too few to tell"),
+        (9, 10, "too few to tell"),  # just what was promised, on ten cases
+        (90, 100, "as promised"),
+        (60, 100, "below the promise"),
+        (0, 8, "below the promise"),
+        (87, 100, "too few to tell"),
+    ],
+)
+def test_sensitivity_is_held_against_the_promise_and_few_cases_tell_nothing(hits, cases, verdict):
+    row = compare(Performance(0.9, 0.8, 30, 60), ConfusionMatrix(hits, 20, 80, cases - hits))["sensitivity"]
+    assert row["verdict"] == verdict
+    assert row["cases"] == cases
+
+
+def test_as_many_cases_as_are_said_to_tell_do_tell():
+    def ask(hits, cases):
+        return compare(Performance(0.9, 0.8, 30, 60), ConfusionMatrix(hits, 20, 80, cases - hits))[
+            "sensitivity"
+        ]
+
+    enough = ask(9, 10)["enough_cases"]
+    assert ask(round(0.9 * enough), enough)["verdict"] == "as promised"
+    assert ask(round(0.9 * enough) - 3, enough - 3)["verdict"] == "too few to tell"
+
+
+def test_a_bundle_without_figures_is_held_against_nothing():
+    assert compare(None, ConfusionMatrix(1, 1, 1, 1)) == {}
+
+
+def figures(reasons=(), withheld=0, **verdicts):
+    return {
+        "n": {"benign": 2, "malignant": 2, "withheld": withheld},
+        "reasons": dict(reasons),
+        "promise": {name: {"verdict": said} for name, said in verdicts.items()},
+    }
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (
+            figures([("no lesion is marked", 3)], 4, sensitivity=TOO_FEW),
+            "none of the 4 cases was given a risk",
+        ),
+        (figures([("no lesion is marked", 3)], 4, sensitivity=TOO_FEW), "in 3: no lesion is marked"),
+        (figures(), "the bundle records no promise"),
+        (figures(sensitivity=BELOW, specificity=TOO_FEW), "Below the promise: sensitivity."),
+        (figures(sensitivity=AS_PROMISED, specificity=TOO_FEW), "too few cases to tell"),
+        (figures(sensitivity=AS_PROMISED, specificity=AS_PROMISED), "As promised"),
+    ],
+)
+def test_report_has_a_verdict_in_one_sentence_or_says_why_none_can_be_given(of, said):
+    assert said in verdict_of(of)

@@ -43,6 +43,12 @@ def test_few_noisy_samples_leave_it_unclear(make_result, samples):
     assert not found.regressed
 
 
+def test_tail_of_too_few_samples_is_not_compared(make_result, samples):
+    few, many = (make_result(make_track("int8", samples(10.0, 1, count=count))) for count in (60, 300))
+    assert ("int8", "wall p99") in verdicts(compare_results(many, many, 0.05))
+    assert ("int8", "wall p99") not in verdicts(compare_results(many, few, 0.05))
+
+
 def test_wall_times_of_a_busy_machine_are_not_judged(make_result, samples):
     cpu = samples(10.0, 3)
     before = make_result(make_track("int8", samples(10.0, 1), cpu))

@@ -13,6 +13,7 @@ from edge.phantom.cine import CineOptions, make_cine
 from edge.phantom.counter import read_counter
 from edge.sources.base import SourceEnded
 from tests.networks import write_bundle, write_study
+from tests.patience import PATIENCE_S, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +40,9 @@ def test_cable_carries_every_picture_in_order_soon_after_it_was_shown(cine):
 def test_cable_that_nobody_reads_any_more_can_be_closed(cine):
     cable = Cable(cine, 200)
     cable.read()
-    deadline = time.monotonic() + 20.0
-    while not cable_is_full(cable):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: cable_is_full(cable))
     cable.close()
+    cable._shower.join(PATIENCE_S)
     assert not cable._shower.is_alive()
     cable.close()
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from edge.bench.measure import Rule, single_stream
+from edge.bench.measure import single_stream
+from edge.bench.rule import Rule
 
 
 class Quiet:

@@ -51,6 +51,15 @@ def test_report_holds_figures_and_environment_and_loads_nothing(make_result, sam
     assert "needs 6636 samples" in text
 
 
+def test_no_percentile_is_told_that_the_samples_cannot_support(make_result, samples):
+    few = make_result(make_track("start", [3.0, 2.0]), make_track("stop", [1.0] * 10))
+    assert few.summary["start"].tail is None
+    assert set(few.summary["start"].wall) == {"min", "p50", "max", "mean"}
+    lines = [line.split() for line in text_report(few).splitlines()]
+    assert ["samples", "min", "p50", "p90", "max", "mean", "CPU", "mean", "p99/p50"] in lines
+    assert ["start", "2", "2.000", "3.000", "-", "3.000", "2.500", "2.500", "-"] in lines
+
+
 def test_throttling_is_not_kept_quiet(make_result, samples):
     result = make_result(make_track("int8", samples(10.0, 1)))
     result.conditions.throttled["oc1_event_cnt"] = 3

@@ -6,13 +6,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edge.bench.product import Journal
-from edge.bench.soak import slope
+from edge.bench.product import Journal, Product
+from edge.bench.soak import by_minute, slope
 from edge.cli import run
 from edge.errors import DataError
 from edge.sources.faults import FAULTS, random_script
 from tests.clips import tissue, write_clip
 from tests.networks import write_bundle, write_study
+from tests.patience import Clock, wait_for
 
 
 def test_slope_sees_growth_through_noise_and_outliers():
@@ -34,7 +35,7 @@ def test_journal_forgets_what_was_taken():
 
 
 def test_source_without_pictures_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("edge.bench.soak.FIRST_SECONDS", 0.1)
+    monkeypatch.setattr("edge.bench.watching.FIRST_SECONDS", 0.1)
     bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
     clip = write_clip(tmp_path / "clip.mp4", [tissue(1, 240, 320)] * 2)
     monkeypatch.setattr(
@@ -44,8 +45,26 @@ def test_source_without_pictures_is_told(tmp_path, monkeypatch):
         run(["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32"])
 
 
-def test_each_minute_gives_a_row(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("edge.bench.soak.MINUTE_SECONDS", 1.0)
+@pytest.fixture
+def minutes(monkeypatch):
+    """A minute is over when ten pictures have passed, however slow the machine is."""
+    products, clock, make = [], Clock(), Product.__init__
+
+    def keep(product, *arguments, **options):
+        make(product, *arguments, **options)
+        products.append(product)
+
+    def sleep(seconds):
+        wanted = products[-1].encoded + 10
+        wait_for(lambda: products[-1].ended or products[-1].encoded >= wanted)
+        clock.ns += 60 * 10**9
+
+    clock.sleep = sleep
+    monkeypatch.setattr(Product, "__init__", keep)
+    monkeypatch.setattr("edge.bench.soak.time", clock)
+
+
+def test_each_minute_gives_a_row(tmp_path, minutes, capsys):
     bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
     clip = write_clip(tmp_path / "clip.mp4", [tissue(k, 240, 320) for k in range(25)])
     argv = ["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32"]
@@ -54,15 +73,23 @@ def test_each_minute_gives_a_row(tmp_path, monkeypatch, capsys):
     printed = json.loads(capsys.readouterr().out)
     series = printed["series"]
     assert {len(values) for values in series.values()} == {3}
-    assert all(value > 0 for value in series["memory, MB"] + series["p99, ms"])
+    assert all(value > 0 for value in series["memory, MB"] + series["p50, ms"])
     assert "memory, MB an hour" in printed["figures"]
     assert "Minute by minute" in (tmp_path / "out/report.html").read_text()
 
 
-def test_soak_with_faults_accounts_for_every_picture(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("edge.bench.soak.MINUTE_SECONDS", 1.0)
+def test_minutes_tell_only_percentiles_that_the_shortest_supports():
+    rows = [
+        {"frames": frames, "p50, ms": 1.0, "p99, ms": 2.0, "p99.9, ms": 3.0} for frames in (1800.0, 600.0)
+    ]
+    assert by_minute(rows) == {"frames": [1800.0, 600.0], "p50, ms": [1.0, 1.0], "p99, ms": [2.0, 2.0]}
+    assert "p99.9, ms" in by_minute(rows[:1])
+    assert "p99, ms" not in by_minute([{**rows[0], "frames": 99.0}])
+
+
+def test_soak_with_faults_accounts_for_every_picture(tmp_path, minutes, capsys):
     bundle = write_bundle(tmp_path / "bundle", write_study(tmp_path / "study"))
-    clip = write_clip(tmp_path / "clip.mp4", [tissue(k, 240, 320) for k in range(25)])
+    clip = write_clip(tmp_path / "clip.mp4", [tissue(k, 240, 320) for k in range(25)], fps=10)
     argv = ["bench", "soak", str(bundle.path), "--source", str(clip), "--precision", "fp32", "--json"]
     assert run([*argv, "--minutes", "5", "--threads", "1", "--faults", "3"]) == 0
     figures = json.loads(capsys.readouterr().out)["figures"]

@@ -1,6 +1,7 @@
 """What the cart computed can be computed again, bit by bit; the box's memory never grows."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from edge.blackbox import box as box_module
 from edge.blackbox.box import BlackBox
 from edge.blackbox.recording import Subject, read_recording, write_recording
 from edge.blackbox.replay import replay
+from edge.cli import run
 from edge.contract.roi import Roi
 from edge.engines.base import Inference
 from edge.engines.worker import Answer, EngineWorker
@@ -97,7 +99,8 @@ def fill(box, count, side):
     frame = i420(tissue(0, 96, 128))
     for index in range(count):
         one = i420(tissue(0, 96, 128), sequence=index, captured_ns=index * 33_000_000)
-        box.ask(one, Roi(0, 0, side, side), np.full((1, 1, 24, 32), index % 256, np.uint8))
+        roi = Roi(0, 0, side, side)
+        box.ask(one.part(roi), roi, (128, 96), np.full((1, 1, 24, 32), index % 256, np.uint8))
         box.answer(Answer(index, 0, Inference(0.5, np.zeros((1, 1)), 0.0), ""), 1.0, Sums(), Sums())
     return frame
 
@@ -116,11 +119,23 @@ def test_memory_is_taken_at_the_start_and_the_newest_are_kept(tmp_path, monkeypa
     box.close()
 
 
+def test_a_whole_minute_of_a_fast_source_is_held(tmp_path):
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=10_000)
+    roi = Roi(0, 0, 8, 8)
+    part = i420(tissue(0)).part(roi)
+    for index in range(4000):
+        one = replace(part, sequence=index, captured_ns=index * 1_000_000_000 // 60)
+        box.ask(one, roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8))
+    assert box.dump(tmp_path / "x.sono", "test") == 60 * 60
+    box.close()
+
+
 def test_only_the_last_minute_is_written(tmp_path):
     box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=10_000)
     fill(box, 1, 8)
     late = i420(tissue(0), sequence=9, captured_ns=61_000_000_000)
-    box.ask(late, Roi(0, 0, 8, 8), np.zeros((1, 1, 24, 32), np.uint8))
+    roi = Roi(0, 0, 8, 8)
+    box.ask(late.part(roi), roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8))
     assert box.dump(tmp_path / "x.sono", "test") == 1
     box.close()
 
@@ -154,6 +169,22 @@ def test_damaged_file_is_refused(recording, tmp_path, change):
         read_recording(path)
 
 
+def test_file_of_a_box_that_had_seen_nothing_is_no_success(tmp_path):
+    box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=1 << 20)
+    assert box.dump(tmp_path / "x.sono", "asked for by signal") == 0
+    box.close()
+    with pytest.raises(DataError, match=r"no picture.*asked for by signal"):
+        run(["replay", str(tmp_path / "x.sono"), str(tmp_path / "bundle")])
+
+
+def test_file_and_its_new_folder_are_nobody_elses(tmp_path):
+    box = record(tmp_path)
+    path = tmp_path / "box" / "x.sono"
+    box.dump(path, "test")
+    box.close()
+    assert path.stat().st_mode & 0o7 == path.parent.stat().st_mode & 0o7 == 0
+
+
 def test_file_that_is_not_there(tmp_path):
     with pytest.raises(NoInputError):
         read_recording(tmp_path / "none")
@@ -161,11 +192,11 @@ def test_file_that_is_not_there(tmp_path):
 
 def test_fault_that_comes_again_and_again_fills_no_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(box_module, "KEPT", 3)
-    for number in range(5):
-        (tmp_path / f"blackbox-20200101T00000{number}.sono").write_bytes(b"")
+    years = (2020, 2099, 2019, 2098, 1970)  # as the wall clock said, which is set at will
+    for number, year in enumerate(years, start=1):
+        (tmp_path / f"blackbox-{number:06}-{year}0101T000000.sono").write_bytes(b"")
     box = record(tmp_path)
     box.request("asked for")
     box.close()
     names = sorted(path.name for path in tmp_path.glob("*.sono"))
-    assert names[:2] == ["blackbox-20200101T000003.sono", "blackbox-20200101T000004.sono"]
-    assert len(names) == 3
+    assert [name[9:15] for name in names] == ["000004", "000005", "000006"]

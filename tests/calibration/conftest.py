@@ -2,11 +2,12 @@
 
 import pytest
 
-from calibration.frames import calibration_set, load_tensors
+from calibration.frames import calibration_set
 from calibration.graph import parse
 from calibration.int8 import Choice, quantise
 from edge.study.parts import used_in_making
 from edge.study.read import read_study
+from edge.study.tensors import load_tensors
 from tests.networks import write_bundle, write_study
 
 
@@ -25,7 +26,7 @@ def made(tmp_path_factory, study):
     """`Int8` of the toy network by one method."""
     bundle = write_bundle(tmp_path_factory.mktemp("made") / "bundle", study)
     cases = used_in_making(bundle, read_study(study))
-    frames = calibration_set(load_tensors(cases, bundle.spec.preprocessing, lambda: None), len(cases))
+    frames = calibration_set(load_tensors(cases, bundle.spec.preprocessing, lambda _: None), len(cases))
     return quantise(
         parse(bundle.model("fp32")),
         bundle.spec,

@@ -6,11 +6,12 @@ import pytest
 
 from calibration.advise import Advice, fastest
 from edge.cli import run
-from edge.contract.bundle import open_bundle
+from edge.contract.bundle import open_bundle, sign_bundle
+from edge.contract.signing import load_key, make_key
 from edge.engines.onnx import reference_engine
-from edge.errors import InternalError, UsageError
+from edge.errors import DataError, InternalError, UsageError
 from tests.engines.fake_gpu import Gpu
-from tests.networks import residual_spec
+from tests.networks import residual_spec, write_study
 
 ALL = {"fp32", "fp16", "int8", "int8+fp16"}
 
@@ -58,6 +59,14 @@ def test_every_precision_is_made_judged_and_measured(bundle, study, capsys):
     assert len(again["rows"]) == 4
 
 
+@pytest.mark.parametrize("verb", [["advise", "--queries", "20"], ["calibrate", "--precision", "fp16"]])
+def test_a_signature_that_is_dropped_is_told(bundle, study, tmp_path, capsys, verb):
+    make_key(tmp_path / "maker.key")
+    sign_bundle(bundle.path, load_key(tmp_path / "maker.key"), 9)
+    assert run([*verb, str(bundle.path), "--frames", str(study)]) == 0
+    assert "the signature of version 9 is gone with the change: sign again" in capsys.readouterr().err
+
+
 def test_refused_precision_stays_in_the_table_and_is_never_advised(bundle, study, capsys, monkeypatch):
     import calibration.advise as verb
 
@@ -88,6 +97,12 @@ def test_with_a_gpu_engines_are_built_and_measured(bundle, study, capsys, monkey
     assert all("TensorRT" in r["engine"] for r in found["rows"])
     plans = [name for name in open_bundle(bundle.path).names("engines") if name.endswith(".plan")]
     assert len(plans) == 4
+
+
+def test_a_study_of_another_model_is_refused_also_where_nothing_is_made(bundle, study, tmp_path, capsys):
+    advise(bundle, study, capsys)
+    with pytest.raises(DataError, match="not the one that bundle"):
+        run(["advise", str(bundle.path), "--frames", str(write_study(tmp_path / "other", seed=99))])
 
 
 def test_no_queries_is_a_usage_error(bundle, study):

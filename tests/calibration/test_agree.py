@@ -1,6 +1,7 @@
 """Agreement on new images and over folds: pooled, held to aims, and never on an image that a model knows."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from edge.cli import run
 from edge.contract.bundle import open_bundle
 from edge.engines.golden import Outputs
 from edge.errors import NoInputError, UsageError
+from tests.fakes import spec
 from tests.networks import write_study
 
 
@@ -20,19 +22,21 @@ def compared(reference, lowered, malignant):
         Outputs(np.array(r, np.float32), heat, np.ones(len(r), np.float32))
         for r, heat in zip((reference, lowered), maps, strict=True)
     ]
-    return Compared(*outputs, compare(*outputs, np.array(malignant), 0.5, "test"))
+    return Compared(*outputs, compare(*outputs, np.array(malignant), spec(), "test"), size=0.29)
 
 
 def test_folds_are_pooled_by_their_images():
     good = compared([0.1, 0.2, 0.8, 0.9] * 3, [0.1, 0.2, 0.8, 0.9] * 3, [False, False, True, True] * 3)
     bad = compared([0.2, 0.4, 0.6, 0.9], [0.2, 0.61, 0.6, 0.9], [False, False, True, True])
     pooled = pool([good, bad], AIMS["int8"])
-    assert (pooled.images, pooled.flips) == (16, 1)
+    assert (pooled.images, pooled.decisions, pooled.flips, pooled.size) == (16, 16, 1, 0.29)
     assert pooled.auc_lost == pytest.approx(0.25 * 4 / 16)
     noise, signal = 0.21**2, 3 * (0.01 + 0.04 + 0.64 + 0.81) + (0.04 + 0.16 + 0.36 + 0.81)
     assert pooled.sqnr_risk_db == pytest.approx(10 * np.log10(signal / noise), abs=0.01)
     assert [text.split()[0] for text in pooled.missed] == ["AUC", "1", "SQNR", "SQNR"]
     assert pool([good], AIMS["fp16"]).missed == ()
+    large = pool([replace(good, size=0.31), good], AIMS["int8"])
+    assert large.missed == ("file 0.310 of FP32's, at most 0.3 is aimed at",)
 
 
 @pytest.fixture
@@ -45,10 +49,7 @@ def agree(*arguments):
     return run(["agree", *map(str, arguments), "--precision", "fp16"])
 
 
-def test_own_study_is_judged_on_held_out_images_and_a_new_one_whole(
-    lowered, study, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setitem(AIMS, "fp16", AIMS["int8"])  # a toy network is far from 60 dB
+def test_own_study_is_judged_on_held_out_images_and_a_new_one_whole(lowered, study, tmp_path, capsys):
     capsys.readouterr()
     assert agree(lowered.path, "--frames", study, "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -61,7 +62,7 @@ def test_own_study_is_judged_on_held_out_images_and_a_new_one_whole(
 
 
 def test_missed_aim_is_told_and_is_the_exit_code(lowered, study, capsys, monkeypatch):
-    monkeypatch.setitem(AIMS, "fp16", type(AIMS["fp16"])(-1.0, 0.0, 500.0))
+    monkeypatch.setitem(AIMS, "fp16", type(AIMS["fp16"])(-1.0, 0.0, 500.0, 1.0))
     assert agree(lowered.path, "--frames", study) == 70
     out = capsys.readouterr().out
     assert "missed: AUC lost" in out

@@ -1,6 +1,7 @@
 """The verb: a bundle gains INT8 with its report, or stays exactly as it was."""
 
 import json
+import re
 
 import msgspec
 import numpy as np
@@ -44,6 +45,8 @@ def test_report_is_printed_in_words(bundle, study, capsys):
     out = capsys.readouterr().out
     assert "ranges by max" in out
     assert "flipped at 0.500" in out
+    assert "of its bytes: INT8" in out
+    assert "feature images, measures and head" in out
 
 
 def test_only_training_and_validation_images_give_ranges(bundle, study, monkeypatch):
@@ -90,7 +93,7 @@ def test_second_calibration_replaces_the_first_whole(bundle, study):
     second = open_bundle(bundle.path)
     assert second.sha256("model.int8.onnx") != first.sha256("model.int8.onnx")
     report = json.loads(second.read("reports/agreement.int8.json"))
-    assert "a1_Conv" in report["kept_layers"]
+    assert report["kept_layers"]["a1_Conv"] == "on request"
 
 
 def test_unknown_method_is_a_usage_error(bundle, study):
@@ -116,7 +119,7 @@ def test_failed_gate_leaves_the_bundle_and_names_sensitive_layers(bundle, study,
 
     real = verb.judge
     monkeypatch.setattr(verb, "judge", lambda *a: msgspec.structs.replace(real(*a), verdict=Verdict.FAILS))
-    with pytest.raises(InternalError, match=r"(?s)--keep \w+_Conv \w+_Conv \w+_Conv.*gate: FAILS"):
+    with pytest.raises(InternalError, match=r"(?s)--keep \w+_Conv,\w+_Conv,\w+_Conv.*gate: FAILS"):
         calibrate(bundle, study, "--method", "max", "--rank-layers", "--min-sqnr", "0")
     assert open_bundle(bundle.path).id == bundle.id
 
@@ -168,7 +171,7 @@ def test_ranking_covers_each_int8_layer_lowest_first(bundle, study, capsys):
     calibrate(bundle, study, "--method", "max", "--rank-layers", "--min-sqnr", "0", "--json")
     report = json.loads(capsys.readouterr().out)
     ranked = report["ranking_db"]
-    assert set(ranked) == set(report["quantised_layers"])
+    assert set(ranked) == set(report["lowered_layers"])
     assert list(ranked.values()) == sorted(ranked.values())
     assert all(value > report["agreement"]["sqnr_heatmap_db"] - 5 for value in ranked.values())
 
@@ -176,3 +179,21 @@ def test_ranking_covers_each_int8_layer_lowest_first(bundle, study, capsys):
 def test_int8_options_with_fp16_are_a_usage_error(bundle, study):
     with pytest.raises(UsageError, match="leave them out"):
         calibrate(bundle, study, "--precision", "fp16", "--method", "mse")
+
+
+def test_missed_aim_names_layers_with_gain_and_cost_and_keeps_none(bundle, study, capsys):
+    calibrate(bundle, study, "--method", "max", "--min-sqnr", "500")
+    out = capsys.readouterr().out
+    assert "missed: 500 aimed at" in out
+    assert out.count("  --keep ") == 3
+    assert "on request" not in out
+    calibrate(bundle, study, "--method", "max", "--keep", "2")
+    out = capsys.readouterr().out
+    assert re.search(r"  on request: \w+_Conv, \w+_Conv\n", out)
+    assert "  shortcut: down_Conv\n" in out
+
+
+@pytest.mark.parametrize("keep", ["2", "auto"])
+def test_sensitivity_is_not_ranked_with_fp16(bundle, study, keep):
+    with pytest.raises(UsageError, match="give names"):
+        calibrate(bundle, study, "--precision", "fp16", "--keep", keep)

@@ -6,6 +6,8 @@ import pytest
 
 from edge.cli import run
 from edge.contract.bundle import open_bundle
+from edge.contract.passport import read_passport_id
+from edge.daemon import _running
 from edge.errors import CannotCreateError, RefusedError
 
 
@@ -26,6 +28,8 @@ def test_passport_holds_hashes_gate_and_latency(qualified, tmp_path, capsys):
     assert found["latency"]["int8"]["wall"]["p50"] > 0
     assert found["environment"]["packages"]["onnxruntime"]
     assert found["signed_by"] is None
+    engine = found["measured"]["int8"]
+    assert len(read_passport_id(out / "passport.json", _running(qualified, "int8", engine))) == 12
     page = (out / "passport.html").read_text()
     for text in (
         qualified.id,
@@ -53,11 +57,14 @@ def test_signature_is_checked_and_named(qualified, tmp_path, capsys):
     assert found["signed_by"] in (tmp_path / "good/passport.html").read_text()
 
 
-def test_existing_passport_is_not_overwritten(qualified, tmp_path, capsys):
+def test_existing_passport_is_not_overwritten_and_nothing_is_measured(
+    qualified, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("calibration.passport.measure", lambda *_: pytest.fail("measured in vain"))
     out = tmp_path / "passport"
     out.mkdir()
     (out / "passport.json").write_text("filed")
-    with pytest.raises(CannotCreateError):
+    with pytest.raises(CannotCreateError, match=r"choose another --out$"):
         run(["passport", str(qualified.path), "--out", str(out), "--queries", "5"])
     assert (out / "passport.json").read_text() == "filed"
 
@@ -69,7 +76,7 @@ def test_text_from_the_model_cannot_write_html(bundle, tmp_path, capsys):
     from calibration.latency import measure
     from calibration.passport import issue
     from calibration.passport_page import passport_page
-    from edge.bench.measure import Rule
+    from edge.bench.rule import Rule
 
     result = measure(
         bundle, ["fp32"], Rule(min_queries=2, min_seconds=0.0, warm_up_seconds=0.0), lambda t, n: lambda: None

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from calibration.frames import CalibrationSet, calibration_set
-from calibration.ranges import BINS, METHODS, Histogram, amax, clipped, collect
+from calibration.ranges import BINS, Histogram, amax, clipped, collect
+from calibration.request import METHODS
 from edge.errors import InternalError
 from tests.networks import SIZE, residual_network
 

@@ -39,6 +39,15 @@ def test_every_format_gives_the_same_tensor(picture, pixel_format):
     assert np.array_equal(prepare(as_format(picture, pixel_format), roi, 64, 48), expected)
 
 
+@pytest.mark.parametrize("full_range", [True, False])
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_part_of_a_frame_gives_the_tensor_of_that_region(picture, pixel_format, full_range):
+    frame, roi = as_format(picture, pixel_format, full_range), Roi(5, 8, 61, 40)
+    part = frame.part(roi)
+    assert (part.width, part.height) == (61, 40)
+    assert np.array_equal(prepare(part, part.bounds, 24, 24), prepare(frame, roi, 24, 24))
+
+
 def test_limited_range_is_expanded(picture):
     limited = np.rint(picture * 219.0 / 255.0 + 16).astype(np.uint8)
     roi = Roi(0, 0, 160, 120)

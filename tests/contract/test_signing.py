@@ -176,8 +176,36 @@ def test_verbs_make_a_key_sign_and_verify(bundle, tmp_path, capsys):
     assert run(["verify", str(bundle.path), "--trust", str(store), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["version"], found["files"], found["bundle"]) == (3, 2, bundle.id)
+    assert found["signature"] == "good"
     assert run(["verify", str(bundle.path)]) == 0
-    assert "signature not checked" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"key {found['key']} as version 3" in said
+    assert "nobody has checked" in said
+
+
+def test_verify_says_that_a_bundle_is_not_signed(bundle, capsys):
+    assert run(["verify", str(bundle.path)]) == 0
+    assert "not signed" in capsys.readouterr().out
+    assert run(["verify", str(bundle.path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["signature"] == "none"
+
+
+def test_verify_of_an_altered_bundle_is_json_too_with_its_reason(bundle, capsys):
+    with (bundle.path / "model.json").open("ab") as file:
+        file.write(b" ")
+    with pytest.raises(RefusedError, match="was altered"):
+        run(["verify", str(bundle.path)])
+    assert run(["verify", str(bundle.path), "--json"]) == 77
+    found = json.loads(capsys.readouterr().out)
+    assert found["holds"] is False
+    assert "'model.json'" in found["reason"]
+
+
+def test_verify_of_an_unsigned_bundle_with_trust_is_json_too(bundle, tmp_path, capsys):
+    run(["sign", "--new-key", str(tmp_path / "k.key")])
+    capsys.readouterr()
+    assert run(["verify", str(bundle.path), "--trust", str(tmp_path), "--json"]) == 77
+    assert "not signed" in json.loads(capsys.readouterr().out)["reason"]
 
 
 @pytest.mark.parametrize("arguments", [[], ["B"], ["B", "--key", "K"], ["B", "--new-key", "K"]])
@@ -216,3 +244,12 @@ def test_passphrase_is_asked_twice_on_a_terminal(tmp_path, monkeypatch):
     assert not key.exists()
     run(["sign", "--new-key", str(key)])
     assert load_key(key, lambda: b"one")
+
+
+def test_going_down_with_the_version_is_warned_of(bundle, key, capsys):
+    given = ["sign", str(bundle.path), "--key", str(key), "--version"]
+    for version in ("7", "8"):
+        run([*given, version])
+        assert capsys.readouterr().err == ""
+    run([*given, "3"])
+    assert "version 3 is lower than 8" in capsys.readouterr().err

@@ -231,7 +231,7 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
     trt.NetworkDefinitionCreationFlag = IntEnum("Flag", {"STRONGLY_TYPED": 1})
     trt.MemoryPoolType = Enum("MemoryPoolType", "WORKSPACE")
     trt.ProfilingVerbosity = Enum("ProfilingVerbosity", "DETAILED")
-    trt.BuilderFlag = Enum("BuilderFlag", "GPU_FALLBACK")
+    trt.BuilderFlag = Enum("BuilderFlag", "GPU_FALLBACK TF32")
     trt.DeviceType = Enum("DeviceType", "DLA")
     trt.DataType = Enum("DataType", "UINT8 FLOAT INT64")
     trt.TensorIOMode = Enum("TensorIOMode", "INPUT OUTPUT")
@@ -268,7 +268,8 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
 
     class Config:
         def __init__(self):
-            self.pools, self.flags, self.cache = {}, [], b""
+            self.pools, self.cache = {}, b""
+            self.flags = {trt.BuilderFlag.TF32}  # as TensorRT begins
 
         def set_memory_pool_limit(self, pool, size):
             self.pools[pool] = size
@@ -284,7 +285,10 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
             return types.SimpleNamespace(serialize=lambda: self.cache + b"timed")
 
         def set_flag(self, flag):
-            self.flags.append(flag)
+            self.flags.add(flag)
+
+        def clear_flag(self, flag):
+            self.flags.discard(flag)
 
     class OnnxParser:
         def __init__(self, network, logger):

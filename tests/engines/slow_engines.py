@@ -20,13 +20,17 @@ def missing():
     raise UnavailableError("no such device here")
 
 
+def hanging():
+    time.sleep(600)
+
+
 class Moody(FakeEngine):
     """What it does depends on the first pixel."""
 
     def infer(self, tensor):
         mood = int(tensor.flat[0])
         if mood == 1:
-            time.sleep(60)
+            time.sleep(600)
         if mood == 2:
             os.kill(os.getpid(), signal.SIGSEGV)
         if mood == 3:
@@ -43,6 +47,12 @@ class Framed(FakeEngine):
 
     def infer_staged(self):
         return self.infer(self.tensor), self.tensor
+
+
+class Tuned(FakeEngine):
+    """Its name is what its process tells glibc."""
+
+    name = os.environ.get("GLIBC_TUNABLES", "")
 
 
 def hungry():

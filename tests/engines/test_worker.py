@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge.engines.base import EngineError
-from edge.engines.worker import FAILURES, REPEATS, REPLACEMENTS, EngineWorker, Job
+from edge.engines.worker import FAILURES, PROVEN_S, REPEATS, REPLACEMENTS, RESTS_S, EngineWorker, Job
 from edge.timing import Timing
 from tests.fakes import FakeEngine
+from tests.patience import PATIENCE_S, Clock, wait_for
 
 TENSOR = np.full((1, 1, 24, 32), 51, np.uint8)
 
@@ -54,7 +55,7 @@ def test_engine_is_made_used_and_closed_in_one_thread(start):
     worker = start(Watched)
     ask(worker)
     worker.close()
-    assert closed.wait(5)
+    assert closed.wait(PATIENCE_S)
     assert len(threads) == 3
     assert len(set(threads)) == 1
     assert threads[0] is not threading.current_thread()
@@ -98,28 +99,153 @@ def test_engine_is_built_anew_after_failures_in_a_row_and_recovers(start):
     assert worker.replacements == 1
 
 
-def test_hanging_engine_is_replaced_then_stays_off(start):
-    release = threading.Event()
+class Hanging(FakeEngine):
+    """Does not answer, while its clock runs, until it is released."""
 
-    def hang(tensor):
-        release.wait(30)
-        return 0.5
+    def __init__(self, clock, released):
+        super().__init__()
+        self._clock = clock
+        self._released = released
 
-    worker = start(lambda: FakeEngine(hang), deadline_s=0.01)
+    def infer(self, tensor):
+        if not self._released.is_set():
+            self._clock.ns += 10**9
+            self._wait()
+        return super().infer(tensor)
+
+    def _wait(self):
+        self._released.wait(PATIENCE_S)
+
+
+class Killable(Hanging):
+    """The same in a process of its own."""
+
+    def __init__(self, clock, released):
+        super().__init__(clock, released)
+        self._killed = threading.Event()
+
+    def _wait(self):
+        wait_for(lambda: self._killed.is_set() or self._released.is_set())
+
+    def kill(self):
+        self._killed.set()
+
+
+def starve(start, monkeypatch, engine=Killable):
+    """A worker whose engines hang until `released`, and its clock; it has just been left off."""
+    clock, released = Clock(), threading.Event()
+    monkeypatch.setattr("edge.engines.worker.time", clock)
+    worker = start(lambda: engine(clock, released), deadline_s=0.05)
     for sequence in range(REPLACEMENTS + 1):
         assert ask(worker, sequence) is None
-    assert worker.paused == "AI off: the network does not answer"
+    return worker, clock, released
+
+
+def test_hanging_engine_is_replaced_then_left_off_for_a_while(start, monkeypatch):
+    worker, clock, released = starve(start, monkeypatch)
+    assert worker.paused == "AI paused: the network does not answer; tried again in 1 min"
     assert not worker.idle
+    clock.ns += RESTS_S[0] * 10**9 - 1
     assert worker.poll() is None
-    release.set()
+    assert worker.replacements == REPLACEMENTS
+    released.set()
 
 
-def test_late_answer_of_a_replaced_engine_is_ignored(start):
-    release, made = threading.Event(), []
+def test_network_that_was_left_off_comes_back_once_the_machine_is_free(start, monkeypatch):
+    worker, clock, released = starve(start, monkeypatch)
+    released.set()
+    clock.ns += RESTS_S[0] * 10**9
+    worker.poll()
+    assert ask(worker, 9).inference.risk == pytest.approx(0.2)
+    assert worker.paused is None
+
+
+def test_engine_that_cannot_be_killed_is_not_tried_beside_one_that_hangs(start, monkeypatch):
+    worker, clock, released = starve(start, monkeypatch, Hanging)
+    for _ in range(3):
+        clock.ns += RESTS_S[-1] * 10**9
+        assert worker.poll() is None
+    assert worker.replacements == REPLACEMENTS
+    assert worker.paused == "AI paused: the network does not answer; it hangs, restart the service"
+    released.set()
+    wait_for(lambda: worker.poll() is None and worker.replacements > REPLACEMENTS)
+    assert ask(worker, 9).inference.risk == pytest.approx(0.2)
+
+
+def test_pause_says_in_how_many_minutes_the_network_is_tried_again(start, monkeypatch):
+    worker, clock, released = starve(start, monkeypatch)
+    clock.ns += RESTS_S[0] * 10**9
+    worker.poll()
+    assert ask(worker, 8) is None
+    assert worker.paused.endswith("; tried again in 2 min")
+    clock.ns += 90 * 10**9
+    assert worker.paused.endswith("; tried again in 1 min")
+    released.set()
+
+
+def test_each_vain_try_makes_the_next_rest_longer(start, monkeypatch):
+    worker, clock, released = starve(start, monkeypatch)
+    clock.ns += RESTS_S[0] * 10**9
+    worker.poll()
+    assert ask(worker, 8) is None  # one try, and it is off again
+    assert worker.paused is not None
+    clock.ns += RESTS_S[0] * 10**9
+    assert worker.poll() is None
+    assert worker.paused is not None
+    clock.ns += (RESTS_S[1] - RESTS_S[0]) * 10**9
+    released.set()
+    worker.poll()
+    assert ask(worker, 9).inference.risk == pytest.approx(0.2)
+
+
+def test_replacements_of_long_ago_do_not_count(start, monkeypatch):
+    clock, well = Clock(), threading.Event()
+    monkeypatch.setattr("edge.engines.worker.time", clock)
+    worker = start(lambda: FakeEngine(lambda tensor: 0.5 if well.is_set() else float("nan")))
+    for _ in range(2 * REPLACEMENTS):
+        well.clear()
+        for sequence in range(FAILURES):
+            assert ask(worker, sequence).inference is None
+        well.set()
+        assert ask(worker).inference is not None
+        clock.ns += (PROVEN_S + 1) * 10**9
+        assert ask(worker).inference is not None
+    assert worker.paused is None
+    assert worker.replacements == 2 * REPLACEMENTS
+
+
+def test_slow_loading_proves_nothing(start, monkeypatch):
+    """An engine that loads for minutes and gives one answer before it fails is left off all the same."""
+    clock = Clock()
+    monkeypatch.setattr("edge.engines.worker.time", clock)
+
+    def make():
+        clock.ns += 2 * PROVEN_S * 10**9
+        answers = iter([0.5])
+        return FakeEngine(lambda tensor: next(answers, float("nan")))
+
+    worker = start(make)
+    for _ in range(REPLACEMENTS + 1):
+        assert worker.paused is None or "loaded" in worker.paused
+        assert ask(worker).inference is not None
+        for sequence in range(FAILURES):
+            assert ask(worker, sequence).inference is None
+    assert "tried again in 1 min" in worker.paused
+
+
+def test_late_answer_of_a_replaced_engine_is_ignored(start, monkeypatch):
+    """Time passes while the first engine hangs, and stands still for the other one, as slow as it may be."""
+    release, made, clock = threading.Event(), [], Clock()
+    monkeypatch.setattr("edge.engines.worker.time", clock)
+
+    def hang(tensor):
+        clock.ns += 10**9
+        release.wait(PATIENCE_S)
+        return 0.9
 
     def make():
         made.append(1)
-        return FakeEngine((lambda t: release.wait(30) and 0.9) if len(made) == 1 else lambda t: 0.1)
+        return FakeEngine(hang if len(made) == 1 else lambda t: 0.1)
 
     worker = start(make, deadline_s=0.05)
     assert ask(worker, 1) is None

@@ -30,3 +30,10 @@ def test_baseline_of_another_bundle_or_none_is_refused(tmp_path):
         read_baseline(path, "b")
     with pytest.raises(NoInputError):
         read_baseline(tmp_path / "none", "b")
+
+
+def test_baseline_of_no_case_is_refused(tmp_path):
+    path = tmp_path / "baseline.json"
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(BASELINE, cases=0)))
+    with pytest.raises(DataError, match="of no case"):
+        read_baseline(path, "b")

@@ -81,6 +81,17 @@ def test_what_was_done_is_noted_once_and_can_be_polled(desk):
     assert [event.number for event in desk.events(2)] == [3]
 
 
+def test_black_box_is_written_when_asked_for_and_its_lack_is_said(desk):
+    with pytest.raises(SonocartError, match="--black-box"):
+        desk.follow('{"black_box": true, "hidden": true}', BOUNDS)
+    assert not desk.choices.hidden
+    asked = []
+    desk.black_box = asked.append
+    desk.follow('{"black_box": true}', BOUNDS)
+    desk.follow('{"black_box": false}', BOUNDS)
+    assert asked == ["asked for by the operator"]
+
+
 def test_recording_is_refused_where_nothing_records(desk):
     with pytest.raises(SonocartError, match="--record"):
         desk.follow('{"recording": true}', BOUNDS)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.exam.evidence import STALE_AFTER_NS, Evidence, NoEstimate, RiskEstimate, shot_of
+from edge.exam.evidence import STALE_AFTER_NS, Evidence, NoEstimate, RiskEstimate, _quantile, shot_of
+from edge.exam.spread import Spread
 
 MS = 1_000_000
 
@@ -102,3 +103,19 @@ def test_reset_forgets_everything_and_says_why():
 def test_figures_are_always_probabilities_in_order(risks):
     estimate = gather(risks).estimate(0)
     assert 0 <= estimate.low <= estimate.risk <= estimate.high <= 1
+
+
+@pytest.mark.parametrize("freedom", [4.0, 7.5, 40.0])
+def test_quantile_is_that_of_students_t(freedom):
+    stats = pytest.importorskip("scipy.stats")
+    assert _quantile(freedom) == pytest.approx(stats.t.ppf(0.95, freedom), rel=0.01)
+
+
+def test_first_look_is_as_wide_as_the_models_own_spread():
+    def first(deviation):
+        evidence = Evidence(spread=Spread(deviation=deviation, reach=2.0, sweeps=24))
+        evidence.add(0.5, 0, 0, view(0))
+        return width(evidence)
+
+    assert first(0.05) == pytest.approx(0.05, rel=0.1)  # 2 t / 4, the slope of the sigmoid
+    assert first(0.05) < first(0.5) < first(1.0)

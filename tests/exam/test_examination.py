@@ -1,5 +1,6 @@
 """Answers count only for the scene that they were asked about."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -139,7 +140,7 @@ def test_what_was_seen_before_a_freeze_says_nothing_of_what_comes_after(examinat
 def held_still(sequence):
     """The same tissue with some noise: a lesion in it can be followed."""
     still = tissue(0, 240, 320)
-    noise = np.random.default_rng(sequence).integers(-9, 10, (240, 320)) * (still > 16)
+    noise = np.random.default_rng(sequence).integers(-5, 6, (240, 320)) * (still > 16)
     return np.clip(still + noise, 16, 235).astype(np.uint8)
 
 
@@ -150,6 +151,8 @@ def test_lesion_that_is_lost_by_a_cut_has_to_be_marked_again():
     assert examination.analysable
     said = look(examination, FRAMES + 1, luma=255 - held_still(7), chosen=mark)
     assert said.reason == "lesion lost: mark it again"
+    found = examination.findings(said, 0.5)
+    assert (found.lost, found.lesion, found.best) == (True, None, ())
     assert not examination.analysable
     look(examination, FRAMES + 2, luma=255 - held_still(8), chosen=Roi(100, 60, 80, 80))
     assert examination.analysable
@@ -194,3 +197,49 @@ def test_a_lesion_of_one_case_is_not_followed_into_the_next():
     assert examination.lesion.box is not None
     look(examination, 1, chosen=box, case=1)
     assert examination.lesion.box is None
+
+
+def test_card_that_delivers_noise_is_said_to_show_no_ultrasound_and_comes_back(examination):
+    for sequence in range(6, 12):
+        said = look(examination, sequence, fault="noise")
+    assert said == NoEstimate("noise, not ultrasound")
+    assert examination.state is State.NOT_ULTRASOUND
+    for sequence in range(12, 30):
+        look(examination, sequence)
+    assert examination.state is State.LIVE
+
+
+def test_field_is_found_after_noise_from_the_start_and_after_another_size():
+    examination = Examination("field")
+    for sequence in range(12):
+        look(examination, sequence, fault="noise")
+        assert examination.region is None
+    for sequence in range(12, 40):
+        look(examination, sequence, luma=tissue(sequence, 240, 320, (100, 40, 150, 160)))
+    assert examination.region.width < 170
+    for sequence in range(40, 50):
+        look(examination, sequence, fault="menu")
+    for sequence in range(50, 80):
+        small = tissue(sequence, 240, 320, (80, 30, 160, 180))
+        look(examination, sequence, luma=cv2.resize(small, (640, 480), interpolation=cv2.INTER_LINEAR))
+    assert examination.state is State.LIVE
+    assert examination.analysable
+
+
+def test_drawn_field_is_the_one_that_masks_go_by_until_it_is_to_be_found(examination):
+    found, drawn = examination.finder.field, Roi(90, 40, 100, 100)
+    for sequence in range(6, 20):
+        look(examination, sequence, chosen=drawn)
+        assert examination.finder.field == drawn
+    for sequence in range(20, 40):
+        look(examination, sequence)
+    assert examination.finder.field == found
+
+
+@pytest.mark.parametrize(
+    ("fault", "covered"), [("menu", True), ("noise", True), ("black", True), ("text", False)]
+)
+def test_field_that_shows_something_else_is_covered(examination, fault, covered):
+    for sequence in range(6, 20):
+        look(examination, sequence, fault=fault)
+    assert examination.covered is covered

@@ -8,8 +8,8 @@ from edge.contract.roi import Roi
 from edge.exam.features import LesionFeatures, features_of, measure_lesion
 
 torch = pytest.importorskip("torch")
-from export.feature_images import blur  # noqa: E402
-from export.measures import Measures, blob  # noqa: E402
+from export.feature_images import blur, gaussian  # noqa: E402
+from export.measures import DEPTHS, blobs  # noqa: E402
 
 
 def lesion(height=64, width=64, radii=(14, 10), *, behind=0, seed=0):
@@ -25,7 +25,7 @@ def lesion(height=64, width=64, radii=(14, 10), *, behind=0, seed=0):
 def test_same_arithmetic_as_in_the_graph(seed):
     picture = lesion(radii=(8 + 3 * seed, 14 - 2 * seed), behind=20 * seed, seed=seed)
     x = torch.from_numpy(picture.astype(np.float32))[None, None] / 255
-    values = blob(x, blur(x, Measures().get_buffer("row_lesion")), 0.8)[0].tolist()
+    values = blobs(x, blur(x, gaussian(3.0)))[0].view(len(DEPTHS), -1)[DEPTHS.index(0.8)].tolist()
     here = features_of(picture)
     there = {
         "orientation": values[3],

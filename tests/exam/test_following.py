@@ -3,7 +3,7 @@
 import pytest
 
 from edge.contract.roi import Roi
-from edge.exam.following import Followed, judge_sweep, overlap_of, report
+from edge.exam.following import Followed, judge_sweep, report
 from edge.exam.tracker import LesionTracker
 from edge.phantom.cine import CineOptions, make_cine
 
@@ -29,9 +29,3 @@ def test_box_that_stays_where_it_is_is_found_out(cine, monkeypatch):
     figures = report(found, 1)
     assert figures["false"] == 1.0
     assert figures["lost_late"] == figures["ended"] > 0
-
-
-def test_overlap():
-    assert overlap_of(Roi(0, 0, 10, 10), Roi(0, 0, 10, 10)) == 1
-    assert overlap_of(Roi(0, 0, 10, 10), Roi(5, 0, 10, 10)) == pytest.approx(1 / 3)
-    assert overlap_of(Roi(0, 0, 10, 10), Roi(20, 0, 10, 10)) == 0

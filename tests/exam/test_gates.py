@@ -1,5 +1,6 @@
 """Each gate closes on its fault, in every pixel format, and stays open on tissue."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -21,6 +22,7 @@ EXPECTED = {
     "text": Gate.MARKS,
     "dual": Gate.DUAL,
     "air": Gate.AIR,
+    "noise": Gate.NOISE,
 }
 
 
@@ -94,7 +96,7 @@ def test_depth_marks_at_the_fields_edge_are_no_text():
 
 
 def features_of(frame):
-    return measure(frame, FIELD, np.zeros((1, 1), bool))
+    return measure(frame, FIELD, 0)
 
 
 def test_tinted_picture_is_no_doppler():
@@ -130,6 +132,28 @@ def test_every_mode_of_a_scanner_closes_a_gate(mode):
     said = play(frames)[-1]
     assert said is expected.get(mode, said)
     assert said is not None
+
+
+@pytest.mark.parametrize("kind", ["white", "tuned", "scaled", "encoded", "weak"])
+def test_snow_of_every_kind_is_no_ultrasound(kind):
+    rng = np.random.default_rng(0)
+    snow = rng.integers(16, 236, (480, 640), np.uint8)
+    snow = {
+        "white": snow,
+        "tuned": cv2.blur(snow, (3, 1)),  # a tuner's bandwidth is less than that of the samples
+        "scaled": cv2.resize(snow[:320, :427], (640, 480), interpolation=cv2.INTER_LINEAR),
+        "encoded": cv2.imdecode(cv2.imencode(".jpg", snow, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], 0),
+        "weak": np.clip(rng.normal(60, 12, (480, 640)), 16, 235).astype(np.uint8),
+    }[kind]
+    frame = i420(np.asarray(snow, np.uint8))
+    for field in (FIELD, frame.bounds):
+        assert judge(measure(frame, field, 0)) is Gate.NOISE
+
+
+def test_speckle_without_any_structure_is_no_noise():
+    found = features_of(i420(tissue(0, 480, 640, (160, 60, 320, 360))))
+    assert found.patchy < 0.3
+    assert judge(found) is None
 
 
 def test_quality_falls_before_the_gate_closes():

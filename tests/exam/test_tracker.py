@@ -99,6 +99,28 @@ def test_lesion_at_the_fields_edge_is_cut_off(at):
     assert lesion.reason == CUT_OFF
 
 
+def test_what_is_left_of_a_lesion_that_is_cut_off_stays_so_until_it_is_well_inside(monkeypatch):
+    """The box shrinks about what is left, and by that alone leaves the edge by some pixels."""
+    lesion, mark = Lesion(), box(38, 150)
+    look(lesion, picture(38, 150), mark)
+    reasons = []
+    for left in (13, 18, 24, 40, 24):
+        monkeypatch.setattr(lesion._tracker, "follow", lambda frame, left=left: Roi(left, 120, 40, 60))
+        look(lesion, picture(38, 150), mark)
+        reasons.append(lesion.reason)
+    assert reasons == [CUT_OFF, CUT_OFF, CUT_OFF, None, None]
+
+
+def test_lesion_marked_after_one_that_is_cut_off_is_judged_by_itself():
+    lesion, near = Lesion(), Roi(18, 120, 60, 60)
+    look(lesion, picture(48, 150), near)
+    assert lesion.reason is None
+    look(lesion, picture(38, 150), box(38, 150))
+    assert lesion.reason == CUT_OFF
+    look(lesion, picture(48, 150), Roi(18, 120, 60, 60))
+    assert lesion.reason is None
+
+
 def test_lesion_beside_a_sectors_tissue_is_cut_off():
     frame = picture(150, 150)
     frame.planes[0][:, :125] = 0

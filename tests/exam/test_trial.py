@@ -5,7 +5,9 @@ import json
 import pytest
 
 from edge.cli import run
+from edge.errors import NoInputError, UsageError
 from edge.exam.gates import Gate
+from edge.sources.base import SourceEnded
 from tests.clips import tissue, write_clip
 
 
@@ -24,6 +26,22 @@ def test_faults_are_found_and_good_pictures_are_not(clip, capsys):
             assert found["withheld"] == found["pictures"] > 5, name
             assert found["withheld_after_ms"] <= 1000
             assert found["live_after_ms"] <= 2000
+
+
+class Empty:
+    def read(self):
+        raise SourceEnded
+
+    def close(self):
+        pass
+
+
+def test_clip_without_a_picture_is_said_to_be(monkeypatch):
+    monkeypatch.setattr("edge.exam.trial.open_source", lambda *_, **__: Empty())
+    with pytest.raises(NoInputError, match=r"'c\.mp4' holds no picture"):
+        run(["gates", "--clip", "c.mp4"])
+    with pytest.raises(UsageError, match="--clip is empty"):
+        run(["gates", "--clip", ""])
 
 
 def test_gates_that_never_close_fail_the_trial(clip, monkeypatch, capsys):

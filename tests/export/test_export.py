@@ -13,6 +13,7 @@ from edge.contract.spec import METADATA_KEY, decode_spec
 from edge.engines.golden import check_golden
 from edge.engines.onnx import onnx_engine
 from edge.errors import CannotCreateError, InternalError, NoInputError
+from edge.exam.spread import UNMEASURED, read_spread
 from export.deployed import Deployed
 from export.familiarity import read_familiarity
 from export.parity import torch_outputs
@@ -117,3 +118,14 @@ def test_what_is_no_run_is_refused(tmp_path, run):
 def test_a_taken_output_is_refused(run, bundle):
     with pytest.raises(CannotCreateError, match="exists"):
         cli.run(["export", str(run), "--out", str(bundle)])
+
+
+def test_interval_is_measured_unless_it_is_told_not_to(run, opened, tmp_path, monkeypatch):
+    monkeypatch.setattr("edge.exam.fitting.FIT_SWEEPS", 2)
+    monkeypatch.setattr("edge.exam.sweeps.SLICES", 20)
+    assert read_spread(opened) == UNMEASURED
+    assert cli.run(["export", str(run), "--out", str(tmp_path / "bundle")]) == 0
+    measured = read_spread(open_bundle(tmp_path / "bundle"))
+    assert measured.sweeps == 2
+    assert cli.run(["coverage", str(tmp_path / "bundle"), "--fit"]) == 0
+    assert read_spread(open_bundle(tmp_path / "bundle")) == measured

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from export.architecture import Architecture
 from export.examples import Examples
-from export.fit import Recipe, fit, predict
-from export.network import Architecture, ResNet
+from export.fit import fit, predict
+from export.network import ResNet
+from export.recipe import Recipe
 from export.statistics import auc
 
 TINY = Architecture(32, 1, (4, 4, 8, 8), (1, 1, 1, 1), 3, True, (1, 1, 2, 1), 0.1, False, False)

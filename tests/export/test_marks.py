@@ -29,6 +29,29 @@ def test_text_is_found(pictures):
         assert find_marks(image).kinds == ("text",)
 
 
+def test_two_letters_are_a_text(pictures):
+    for picture in pictures:
+        image = small(picture) // 2
+        cv2.putText(image, "RT", (20, 235), cv2.FONT_HERSHEY_SIMPLEX, 0.4, 200, 1, cv2.LINE_AA)
+        assert find_marks(image).kinds == ("text",)
+
+
+def test_small_letters_in_a_large_picture_are_found_where_they_are(pictures):
+    for picture in pictures:
+        image = cv2.resize(picture, (1024, 1024), interpolation=cv2.INTER_AREA) // 2
+        cv2.putText(image, "RIGHT PAROTID", (600, 900), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 230, 1, cv2.LINE_AA)
+        marks = find_marks(image)
+        assert marks.kinds == ("text",)
+        assert all(148 <= box.x <= 185 and 220 <= box.y <= 226 for box in marks.letters)
+
+
+def test_level_dashes_of_tissue_are_no_text(pictures):
+    image = small(pictures[0]) // 2
+    for x in range(40, 120, 12):
+        cv2.rectangle(image, (x, 100), (x + 8, 103), 230, -1)
+    assert find_marks(image).kinds == ()
+
+
 def test_calipers_are_found(pictures):
     for picture in pictures:
         image = small(picture) // 2
@@ -37,6 +60,17 @@ def test_calipers_are_found(pictures):
         marks = find_marks(image)
         assert marks.kinds == ("calipers",)
         assert len(marks.crosses) == 2
+
+
+def test_thin_calipers_over_bright_tissue_are_found_and_letters_are_none(pictures):
+    for picture in pictures:
+        image = np.clip(small(picture).astype(int) // 2 + 60, 0, 255).astype(np.uint8)
+        cv2.drawMarker(image, (120, 130), 255, cv2.MARKER_CROSS, 7, 1)
+        assert [(box.x, box.y) for box in find_marks(image).crosses] == [(114, 124)]
+        for at, letter in enumerate("TRXLEF"):
+            image = small(picture) // 2
+            cv2.putText(image, letter, (40 * at + 10, 200), cv2.FONT_HERSHEY_PLAIN, 0.8, 255)
+            assert find_marks(image).crosses == ()
 
 
 def test_colour_is_found_and_grey_in_three_channels_is_none(pictures):

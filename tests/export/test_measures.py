@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from export.feature_images import blur, gaussian
-from export.measures import DEPTHS, LEVELS, Measures, blob, histogram
+from export.measures import DEPTHS, LAGS, LEVELS, SCALES, Measures, blobs, blurs, histogram, similarity
 
 BLOB = ("area", "aside", "along", "taller", "spread", "compact", "irregular", "margin", "grey", "darker")
 BLOB += ("heterogeneity", "behind", "behind beside")
@@ -22,7 +22,8 @@ def picture(radius=(14, 20), inside=60.0, behind=120.0, soft=1.0):
 
 def measured(image):
     x = image / 255.0
-    return dict(zip(BLOB, blob(x, blur(x, gaussian(3.0)), DEPTHS[1])[0].tolist(), strict=True))
+    found = blobs(x, blur(x, gaussian(3.0)))[0].view(len(DEPTHS), len(BLOB))
+    return dict(zip(BLOB, found[1].tolist(), strict=True))
 
 
 def test_there_are_as_many_as_promised_and_all_are_numbers():
@@ -31,6 +32,24 @@ def test_there_are_as_many_as_promised_and_all_are_numbers():
         out = Measures()(image)
         assert out.shape == (len(image), Measures.NUMBER)
         assert out.isfinite().all()
+
+
+def test_products_with_matrices_smooth_as_convolutions_do_up_to_the_border():
+    torch.manual_seed(4)
+    image, rows = torch.rand(2, 1, 32, 64), [gaussian(scale) for scale in SCALES]
+    for found, row in zip(blurs(image, rows).split(1, 1), rows, strict=True):
+        assert torch.allclose(found, blur(image, row), atol=1e-6)
+
+
+def test_autocorrelation_is_the_mean_product_of_pixels_at_a_lag():
+    torch.manual_seed(5)
+    x = torch.rand(2, 1, 48, 32)
+    z = (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), keepdim=True, correction=0)
+    found = similarity(x).view(2, len(LAGS), 4)
+    for number, lag in enumerate(LAGS):
+        across, down = z[..., lag:] * z[..., :-lag], z[..., lag:, :] * z[..., :-lag, :]
+        expected = torch.stack([across.mean((1, 2, 3)), down.mean((1, 2, 3))], 1)
+        assert torch.allclose(found[:, number, :2], expected, atol=1e-3)
 
 
 def test_a_mirrored_picture_measures_the_same():

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from edge.errors import DataError, NoInputError, RefusedError
-from export.network import NETWORKS, ResNet, load_initial
+from export.architecture import NETWORKS
+from export.network import ResNet, load_initial
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -105,3 +106,12 @@ def test_a_damaged_weight_file_is_named(tmp_path, name):
 def test_a_missing_weight_file_is_named(tmp_path):
     with pytest.raises(NoInputError, match="gone"):
         load_initial(ResNet(NETWORKS["compact"]), tmp_path / "gone.pth")
+
+
+def test_training_sees_what_the_deployed_graph_sees_of_a_finer_picture():
+    torch.manual_seed(0)
+    network = ResNet(NETWORKS["light"]).eval()
+    image = torch.rand(2, 1, 256, 256) * 255
+    reduced = network.reduce(image)
+    assert reduced.shape == (2, 1, 64, 64)
+    assert torch.equal(network.describe(reduced), network.prepare(image))

@@ -35,3 +35,5 @@ def test_empty_cells_give_figures_or_none_and_never_an_error(matrix):
     assert 0 < npv.low <= 1
     assert math.isnan(ppv.value) == (matrix.true_positive == 0)
     assert 0 <= ppv.low <= ppv.high <= 1
+    for figure in (ppv, npv):
+        assert math.isnan(figure.value) or figure.low <= figure.value <= figure.high

@@ -9,7 +9,7 @@ import pytest
 from edge import cli
 from edge.errors import CannotCreateError, UsageError
 from export.bootstrap import patient_bootstrap
-from export.report import overlaid
+from export.report_cases import overlaid
 from tests.export.conftest import write_learnable
 
 
@@ -32,8 +32,8 @@ def test_the_page_needs_nothing_from_elsewhere(page):
 def test_the_page_has_what_a_reviewer_looks_for(page):
     for words in (
         "Not a medical device",
-        "16 benign and 16 malignant images",
-        "over patients (bootstrap)",
+        "16 benign and 16 malignant images of 16 patients",
+        "by patient (bootstrap)",
         "high-sensitivity",
         "Where 10.0% of the lesions are malignant",
         "Expected calibration error",

@@ -10,7 +10,8 @@ from PIL import Image
 
 from edge.errors import DataError
 from edge.study.read import read_study
-from export.split import assign_folds, assign_parts, group_study, split_study
+from export.grouping import group_study
+from export.split import assign_folds, assign_parts, split_study
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ def test_copies_of_a_picture_under_two_patients_or_labels_are_refused(study, tmp
 
 
 def test_frames_of_one_file_stay_together_where_no_patients_are_named(study, monkeypatch):
-    monkeypatch.setattr("export.split.read_image", lambda path, frame: np.zeros((32, 32), np.uint8))
-    monkeypatch.setattr("export.split.near_duplicates", lambda images, step: [])
+    monkeypatch.setattr("edge.study.pictures.read_image", lambda path, frame: np.zeros((96, 96), np.uint8))
+    monkeypatch.setattr("export.grouping.near_duplicates", lambda glances, patients, read, step: [])
     file = study.cases[0].path
     cases = tuple(replace(c, patient=None) for c in study.cases)
     cases += tuple(replace(cases[0], path=file, frame=number) for number in (1, 2))

@@ -95,6 +95,13 @@ def test_the_threshold_itself_counts_as_malignant():
     assert ConfusionMatrix.at([True], [0.5], 0.5).true_positive == 1
 
 
+def test_a_perfect_area_on_few_images_has_an_interval_with_a_width():
+    truth = np.arange(14) < 4
+    assert auc(truth, truth) == wilson(4, 4)
+    assert auc(truth, ~truth) == wilson(0, 4)
+    assert auc(np.arange(400) < 200, np.arange(400) < 200).low > 0.98
+
+
 def test_one_class_has_no_auc():
     assert auc([1, 1], [0.1, 0.2]).json() == {"value": None, "low": None, "high": None}
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edge import cli
-from edge.errors import CannotCreateError, NoInputError, UsageError
+from edge.errors import CannotCreateError, DataError, NoInputError, UsageError
 from edge.study.read import read_study
 from export.split import split_study
 from tests.export.conftest import write_learnable
@@ -46,6 +46,75 @@ def test_a_copy_under_another_patient_and_label_is_named(study, capsys, tmp_path
     assert report["between_patients"] == [["0-0.png", "1-0.png"]]
     assert report["near_duplicates"][0]["mirrored"]
     assert cv2.imread(str(tmp_path / "pairs.png")) is not None
+
+
+def test_all_broken_images_are_named_in_one_run(study, capsys):
+    broken = sorted(study.glob("*.png"))[:23]
+    for path in broken:
+        path.write_bytes(b"no picture")
+    code, report = check(capsys, study)
+    assert code == 65
+    assert report["grave"]
+    for path, text in zip(broken, sorted(report["broken"]), strict=True):
+        assert str(path) in text
+        assert "no PNG, JPEG, BMP or DICOM" in text
+    assert cli.run(["study", "check", str(study)]) == 65
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("broken              23;")
+    assert len(lines) == 22
+    assert lines[-1].strip().startswith("and 3 more")
+
+
+def test_lines_and_headers_that_are_broken_are_named_with_the_broken_images(study, capsys):
+    (study / "0-0.png").write_bytes(b"no picture")
+    (study / "1-0.png").unlink()
+    (study / "2-0.png").rename(study / "2-0.dcm")
+    manifest = study / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace(",2-0.png", ",2-0.dcm").replace("p3,", "NaN,", 1))
+    code, report = check(capsys, study)
+    assert code == 65
+    assert report["grave"]
+    for words in (
+        "0-0.png' is damaged",
+        "there is no image",
+        "2-0.dcm' is no DICOM file",
+        "patient is 'NaN'; leave it empty",
+    ):
+        assert sum(words in text for text in report["broken"]) == 1
+    assert len(report["broken"]) == 4
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["study", "split", "STUDY", "--out", "OUT"],
+        ["train", "STUDY", "--out", "OUT", "--epochs", "1"],
+        ["crossval", "STUDY", "--out", "OUT", "--epochs", "1"],
+    ],
+    ids=lambda verb: " ".join(verb[:2]),
+)
+@pytest.mark.parametrize("nameless", [False, True], ids=["patients", "no patients"])
+def test_every_verb_of_training_names_all_broken_images(study, tmp_path, verb, nameless):
+    if nameless:
+        manifest = study / "manifest.csv"
+        lines = [line.partition(",")[2] for line in manifest.read_text().splitlines()]
+        manifest.write_text("\n".join(lines))
+    for name in ("0-0.png", "4-1.png"):
+        (study / name).write_bytes(b"no picture")
+    places = {"STUDY": str(study), "OUT": str(tmp_path / "out")}
+    with pytest.raises(DataError) as refused:
+        cli.run([places.get(word, word) for word in verb])
+    assert "0-0.png' is damaged" in str(refused.value)
+    assert "4-1.png' is damaged" in str(refused.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_broken_manifest_does_not_hide_broken_images(study, tmp_path):
+    (study / "0-0.png").write_bytes(b"no picture")
+    (study / "1-0.png").unlink()
+    with pytest.raises(DataError, match=r"0-0\.png' is damaged") as refused:
+        cli.run(["study", "split", str(study), "--out", str(tmp_path / "split.csv")])
+    assert "1-0.png" in str(refused.value)
 
 
 def test_a_patient_in_two_parts_is_named(study, capsys):

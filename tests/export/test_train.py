@@ -14,6 +14,7 @@ from edge import cli
 from edge.errors import CannotCreateError, DataError, NoInputError, RefusedError, UsageError
 from edge.study.cases import PARTS
 from export.run_folder import read_run
+from tests.export.conftest import QUICK
 
 
 def table(path):
@@ -50,7 +51,7 @@ def test_the_split_of_the_run_keeps_patients_apart_and_their_names_at_home(run):
 
 
 def test_the_progress_is_on_stderr_and_the_summary_on_stdout(learnable, tmp_path, capsys):
-    cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), "--epochs", "1"])
+    cli.run(["train", str(learnable), "--out", str(tmp_path / "run"), *QUICK, "--epochs", "1"])
     captured = capsys.readouterr()
     assert "training" in captured.err
     assert "held out    " in captured.out
@@ -115,7 +116,7 @@ def test_an_unwritable_folder_is_named(learnable):
 
 def test_a_finished_run_is_not_resumed(run, learnable):
     with pytest.raises(UsageError, match="has ended"):
-        cli.run(["train", str(learnable), "--out", str(run), "--epochs", "6", "--resume"])
+        cli.run(["train", str(learnable), "--out", str(run), *QUICK, "--epochs", "6", "--resume"])
 
 
 def test_a_run_is_resumed_with_its_own_settings_only(run, learnable, tmp_path):
@@ -123,7 +124,22 @@ def test_a_run_is_resumed_with_its_own_settings_only(run, learnable, tmp_path):
     begun.mkdir()
     (begun / "settings.json").write_bytes((run / "settings.json").read_bytes())
     with pytest.raises(UsageError, match="seed 0, found 5"):
-        cli.run(["train", str(learnable), "--out", str(begun), "--epochs", "6", "--seed", "5", "--resume"])
+        cli.run(
+            ["train", str(learnable), "--out", str(begun), *QUICK, "--epochs", "6", "--seed", "5", "--resume"]
+        )
+
+
+def test_a_run_is_not_resumed_with_another_split(run, learnable, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "settings.json").write_bytes((run / "settings.json").read_bytes())
+    text = (run / "split.csv").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("4-0.png")]
+    before = line.rpartition(",")[2]
+    other = "validation" if before == "train" else "train"
+    (begun / "split.csv").write_text(text.replace(line, line.replace(before, other)))
+    with pytest.raises(UsageError, match=f"'4-0.png' of p4 in {other}, found '4-0.png' of p4 in {before}"):
+        cli.run(["train", str(learnable), "--out", str(begun), *QUICK, "--epochs", "6", "--resume"])
 
 
 def test_lesion_region_needs_boxes(learnable, tmp_path):

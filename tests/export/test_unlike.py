@@ -41,6 +41,19 @@ def test_colour_that_the_network_cannot_see_is_seen_by_the_gates(report):
     assert kinds(report)["drawn: doppler"]["gated"]["value"] == 1
 
 
+def test_a_marked_lesion_at_the_edge_is_always_told_and_an_unmarked_one_is_not(report):
+    found = kinds(report)
+    assert found["spoilt: lesion cut off, marked"]["gated"]["value"] == 1
+    assert found["test pictures, marked"]["gated"] == found["test pictures"]["gated"]
+    assert found["spoilt: lesion cut off"]["gated"]["value"] < 1
+
+
+def test_kinds_made_of_test_pictures_have_intervals_over_patients_and_foreign_ones_have_none(report):
+    found = kinds(report)
+    assert found["drawn: doppler"]["either"]["over_patients"] == {"low": 1.0, "high": 1.0}
+    assert found["stripes"]["either"]["over_patients"] is None
+
+
 def test_page_and_card_tell_of_them(report):
     assert "drawn: doppler" in report.read_text()
     card = (report.parent / "C.md").read_text()

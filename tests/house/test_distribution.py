@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def index():
     probe = [sys.executable, "-m", "pip", "index", "versions", "msgspec"]
-    if subprocess.run(probe, capture_output=True, timeout=120).returncode != 0:
+    if subprocess.run(probe, capture_output=True, timeout=600).returncode != 0:
         pytest.skip("no package index can be reached from here")
 
 

@@ -3,6 +3,7 @@ the decoder. NumPy and OpenCV tell tracemalloc of every array, so bytes can be c
 """
 
 import tracemalloc
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from edge.contract.frame import Matrix
 from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
+from edge.engines.base import Inference
+from edge.engines.worker import Answer
 from edge.exam.examination import Examination
 from edge.exam.reading import Identity
 from edge.exam.signal import State
@@ -18,18 +21,22 @@ from edge.outputs.overlay import Overlay
 from edge.outputs.planes import as_jfif, as_jpeg
 from edge.sources.base import Pace
 from edge.sources.video import VideoSource
+from edge.timing import Timing
 from tests.clips import i420, tissue, write_clip
 from tests.outputs.test_overlay import LIT, reading
 
 HEIGHT, WIDTH = 1080, 1920
 LUMA = HEIGHT * WIDTH
+SECOND = 1_000_000_000
 FIELD = Roi(450, 78, 1020, 942)
 IDENTITY = Identity("parotid", "a1b2c3d4e5f6", "int8")
 
 
 @pytest.fixture(scope="module")
 def lumas():
-    return [tissue(seed, HEIGHT, WIDTH, (450, 78, 1020, 942)) for seed in range(3)]
+    """Speckle of some pixels' size: finer one, new in each picture, is a converter's noise and no field."""
+    small = [tissue(seed, HEIGHT // 4, WIDTH // 4, (112, 19, 256, 236)) for seed in range(3)]
+    return [cv2.resize(luma, (WIDTH, HEIGHT)) for luma in small]
 
 
 @pytest.fixture
@@ -58,7 +65,43 @@ def test_looking_at_a_frame_copies_some_rows_alone(frames):
     examination = Examination("field")
     for k in range(7):
         examination.look(frames[k % 3], k)
+    assert examination.region is not None
     assert bytes_allocated(lambda: examination.look(frames[1], 9)) < 0.05 * LUMA
+
+
+def test_a_look_of_the_gates_uses_its_pictures_again(frames):
+    examination = Examination("field")
+    for k in range(12):
+        examination.look(frames[k % 3], k * SECOND)
+    assert bytes_allocated(lambda: examination.look(frames[1], 12 * SECOND)) < 0.25 * LUMA
+
+
+def test_nothing_is_left_behind_in_a_steady_state(frames):
+    examination, overlay, timing = Examination("field"), Overlay(IDENTITY), Timing()
+    out = np.empty((1, 1, 224, 224), np.uint8)
+    heat = np.zeros((7, 7), np.float32)
+
+    def show(k):
+        frame = replace(frames[k % 3], sequence=k, captured_ns=k * SECOND // 25)
+        with timing.stage("frame"):
+            examination.look(frame, frame.captured_ns)
+            prepare(frame, FIELD, 224, 224, out=out)
+            examination.aim(FIELD, (224, 224))
+            examination.ask(out)
+            examination.take(Answer(k, frame.captured_ns, Inference(0.5, heat, 0.0), ""))
+            overlay.draw(frame, reading(field=FIELD), LIT)
+
+    for k in range(100):
+        show(k)
+    tracemalloc.start()
+    try:
+        show(100)
+        before = tracemalloc.get_traced_memory()[0]
+        for k in range(101, 151):
+            show(k)
+        assert tracemalloc.get_traced_memory()[0] - before < 50 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_preparing_needs_some_copies_of_the_tensor_and_none_of_the_frame(frames):

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from edge.errors import CannotCreateError
 from edge.outputs.log import QUEUE, SessionLog
 from tests.outputs.test_overlay import reading
+from tests.patience import PATIENCE_S, wait_for
 
 FIELDS = ["sequence", "captured_ns", "state", "risk", "low", "high", "reason", "age_ms"]
 
@@ -26,17 +26,10 @@ def test_lines(tmp_path):
     assert [withheld[name] for name in ("risk", "low", "high", "age_ms")] == [None] * 4
 
 
-def until(holds):
-    deadline = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_line_is_handed_to_the_system_at_once(tmp_path):
     log = SessionLog(tmp_path / "s.jsonl")
     log.present(None, reading())
-    until(lambda: (tmp_path / "s.jsonl").read_bytes().endswith(b"\n"))
+    wait_for(lambda: (tmp_path / "s.jsonl").read_bytes().endswith(b"\n"))
     log.close()
 
 
@@ -45,7 +38,7 @@ def test_full_disk_is_said_and_survived():
         pytest.skip("no /dev/full here")
     log = SessionLog(Path("/dev/full"))
     log.present(None, reading())
-    until(lambda: log.failure)
+    wait_for(lambda: log.failure)
     log.present(None, reading())
     assert "the log has stopped" in log.failure
     log.close()
@@ -57,7 +50,7 @@ def test_disk_that_stalls_holds_up_no_picture_and_what_it_loses_is_counted(tmp_p
 
     class Stalled:
         def write(self, line):
-            release.wait(30)
+            release.wait(PATIENCE_S)
             return len(line)
 
         def close(self):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from edge.exam.baseline import Baseline
@@ -25,11 +26,12 @@ def test_pictures_risks_and_reasons_are_counted():
     metrics = Metrics(IDENTITY, timing)
     with timing.stage("draw"):
         pass
-    for one in (reading(0.71), reading(0.71), reading(reason="picture frozen")):
+    for one in (reading(0.71), reading(0.71), replace(reading(reason="picture frozen"), torn=2)):
         metrics.present(black(), one)
     values = told(metrics)
     assert values["sonocart_pictures_presented_total"] == 3
     assert values["sonocart_pictures_withheld_total"] == 1
+    assert values["sonocart_pictures_torn_total"] == 2
     assert values["sonocart_risk_count"] == 1, "one risk drawn twice is one risk"
     assert values['sonocart_risk_bucket{le="0.7"}'] == 0
     assert values['sonocart_risk_bucket{le="0.8"}'] == 1
@@ -43,7 +45,8 @@ def test_every_documented_name_is_told_and_no_other():
     metrics, timing = Metrics(IDENTITY, timing := Timing(), BASELINE), timing
     with timing.stage("draw"):
         pass
-    metrics.present(black(), reading())
+    metrics.present(black(), replace(reading(), celsius=71.0, slowed="warm: risk slowed"))
+    assert told(metrics)["sonocart_risk_slowed"] == 1
     found = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in told(metrics)}
     assert found == set(NAMES)
 

@@ -15,7 +15,9 @@ import av
 import numpy as np
 import pytest
 
+from edge.contract.bundle import MANIFEST_HASH
 from edge.contract.roi import Roi
+from edge.errors import CannotCreateError
 from edge.exam.desk import Choices, Desk
 from edge.exam.signal import State
 from edge.loop import Overlay
@@ -31,6 +33,7 @@ from edge.timing import Timing
 from tests.clips import i420, read_clip, tissue
 from tests.fakes import spec
 from tests.outputs.readings import IDENTITY, POINT, reading
+from tests.patience import wait_for
 from tests.test_blit import ENCODINGS, blank
 
 MS = 1_000_000
@@ -122,6 +125,70 @@ def test_slow_encoder_drops_and_counts_and_never_waits(tmp_path, monkeypatch):
     assert len(stamps(tmp_path / "o.mp4")) == recorder.written
 
 
+def test_side_file_and_operator_are_told_what_a_slow_encoder_missed(tmp_path, monkeypatch):
+    release, make = threading.Event(), module.as_i420
+    monkeypatch.setattr(module, "as_i420", lambda frame: release.wait(30) and make(frame))
+    shelf, own = Recordings(tmp_path, GB), desk()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0), Timing(), own)
+    shown = frames(3 * QUEUE)
+    for frame in shown:
+        recorder.present(frame, reading(frame))
+    release.set()
+    while recorder._queue.qsize():
+        time.sleep(0.01)
+    last = frames(1, first_ms=2000)[0]
+    recorder.present(last, reading(last))
+    recorder.close()
+    clip = shelf.clips()[0]
+    said = lines(shelf.open(clip.id, "estimates"))
+    assert [line.get("missed", 0) for line in said[:-1]] == [0] * (len(said) - 1)
+    assert said[-1]["missed"] == clip.about.missed == recorder.dropped > 0
+    assert clip.about.frames + clip.about.missed == len(shown) + 1
+    assert said[0]["field"] == [0, 0, last.width, last.height]
+
+
+def test_recording_is_not_blamed_for_what_was_missed_before_it(tmp_path, monkeypatch):
+    release, make = threading.Event(), module.as_i420
+    monkeypatch.setattr(module, "as_i420", lambda frame: release.wait(30) and make(frame))
+    shelf, own = Recordings(tmp_path, GB), desk()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0), Timing(), own)
+    for frame in frames(3 * QUEUE):
+        recorder.present(frame, reading(frame))
+    release.set()
+    while recorder._queue.qsize():
+        time.sleep(0.01)
+    for frame in frames(3, first_ms=2000):
+        said = reading(frame)
+        recorder.present(frame, replace(said, choices=replace(said.choices, case=1)))
+    recorder.close()
+    assert recorder.dropped > 0
+    second, first = shelf.clips()
+    assert (first.about.case, second.about.case, second.about.missed) == (0, 1, 0)
+    assert [line.get("missed", 0) for line in lines(shelf.open(second.id, "estimates"))] == [0, 0, 0]
+
+
+def test_recording_is_not_blamed_for_the_pause_after_an_error_of_the_disk(tmp_path, monkeypatch):
+    shelf, full, write = Recordings(tmp_path, GB), [True], segment._write
+
+    def refuse(file, data):
+        if full:
+            full.pop()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        write(file, data)
+
+    monkeypatch.setattr(segment, "_write", refuse)
+    recorder = run(Shelf(shelf), [*frames(60), *frames(30, first_ms=30_000)])
+    assert recorder.dropped > 0, "those of the pause are missing all the same"
+    assert [clip.about.missed for clip in shelf.clips() if clip.about.state == "complete"] == [0]
+
+
+def test_what_is_kept_is_nobody_elses(tmp_path):
+    shelf = Recordings(tmp_path, GB)
+    run(Shelf(shelf), frames(3))
+    for file in (tmp_path / shelf.clips()[0].id).iterdir():
+        assert file.stat().st_mode & 0o007 == 0, file
+
+
 def test_another_size_begins_another_file(tmp_path):
     small = [i420(tissue(0, 48, 64), captured_ns=(200 + 40 * i) * MS) for i in range(3)]
     recorder = run(OneFile(tmp_path / "o.mp4"), [*frames(5), *small])
@@ -155,6 +222,17 @@ def test_asking_leaves_no_file_and_keeps_an_old_one(tmp_path):
     (tmp_path / "old.mp4").write_bytes(b"old")
     require_writable(tmp_path / "old.mp4", "recording")
     assert (tmp_path / "old.mp4").read_bytes() == b"old"
+
+
+def test_bundle_is_known_whatever_way_leads_there(tmp_path):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / MANIFEST_HASH).write_text("x")
+    (tmp_path / "link").symlink_to(bundle)
+    require_writable(bundle / ".." / "beside.html", "report")
+    for path in (bundle / "sub" / "r.html", tmp_path / "link" / "r.html"):
+        with pytest.raises(CannotCreateError, match="in the bundle"):
+            require_writable(path, "report")
 
 
 # The folder of recordings
@@ -209,11 +287,13 @@ def test_nothing_outside_the_field_is_kept(tmp_path, encoding):
         assert abs(luma[14:28, 14:36].mean() - as_i420(frame).planes[0].mean()) < 4
 
 
-def test_picture_without_a_known_field_is_black(tmp_path):
-    shelf, shown = Recordings(tmp_path, GB), frames(3)
-    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), desk())
-    for frame in shown:
-        recorder.present(frame, replace(reading(frame), field=None, region=None))
+@pytest.mark.parametrize("unknown", [{"field": None, "region": None}, {"covered": True}])
+def test_picture_without_a_known_field_is_black_and_that_is_said(tmp_path, unknown):
+    shelf, own = Recordings(tmp_path, GB), desk()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), own)
+    for frame in frames(60):
+        recorder.present(frame, replace(reading(frame), **unknown))
+    wait_for(lambda: own.keeping.text.endswith("black: the ultrasound field is not known"))
     recorder.close()
     assert max(luma.max() for luma in read_clip(shelf.open(shelf.clips()[0].id, "clean"))) <= 18
 
@@ -337,10 +417,16 @@ def test_full_disk_takes_the_oldest_and_never_the_protected(tmp_path, monkeypatc
     assert len(stamps(shelf.open("000004", "clean"))) == 40
 
 
-def test_recording_comes_back_by_itself(tmp_path, monkeypatch):
+@pytest.mark.parametrize("altogether", [False, True])
+def test_recording_comes_back_by_itself(tmp_path, monkeypatch, altogether):
+    def refuse(*_):
+        raise CannotCreateError("cannot write: Input/output error")
+
     shelf = Recordings(tmp_path, GB)
     with monkeypatch.context() as patch:
         failing(patch, errno.EIO, after=3)
+        if altogether:  # not even why it ends can be kept
+            patch.setattr(shelf, "describe", refuse)
         recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), desk())
         for frame in frames(120):
             recorder.present(frame, reading(frame))
@@ -349,7 +435,8 @@ def test_recording_comes_back_by_itself(tmp_path, monkeypatch):
     for frame in frames(50, first_ms=30_000):
         recorder.present(frame, reading(frame))
     recorder.close()
-    assert [clip.about.state for clip in shelf.clips()] == ["complete", "incomplete"]
+    states = ["complete", "recording" if altogether else "incomplete"]
+    assert [clip.about.state for clip in shelf.clips()] == states
     assert "recording has stopped" in recorder.failure  # and is not forgotten
 
 

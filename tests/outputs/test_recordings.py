@@ -31,6 +31,16 @@ def test_ids_count_up_and_the_newest_comes_first(tmp_path):
     assert [clip.id for clip in shelf.clips()] == ids[:0:-1]
 
 
+def test_order_is_that_of_recording_whatever_the_clock_has_said(tmp_path):
+    shelf = Recordings(tmp_path, 1 << 30)
+    for year in (2026, 2099, 1970):
+        shelf.begin(msgspec.structs.replace(ABOUT, began=f"{year}-01-01T00:00:00+00:00"))
+        shelf.end()
+    assert [clip.about.began[:4] for clip in shelf.clips()] == ["1970", "2099", "2026"]
+    shelf.free_oldest()
+    assert [clip.about.began[:4] for clip in shelf.clips()] == ["1970", "2099"]
+
+
 def test_room_takes_the_oldest_and_never_the_protected(tmp_path):
     shelf = Recordings(tmp_path, 10_000)
     ids = [add(shelf, 2000) for _ in range(4)]

@@ -2,8 +2,9 @@
 
 import os
 import shutil
+import signal
 import subprocess
-import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,11 +17,14 @@ from edge.blit import fill, make_colour
 from edge.contract.frame import Matrix, PixelFormat
 from edge.contract.roi import Roi
 from edge.exam.desk import Choices, Desk
+from edge.exam.evidence import NoEstimate
 from edge.exam.signal import State
 from edge.outputs import screen as module
 from edge.outputs.screen import Screen
+from edge.outputs.screen_card import draw_card
 from tests.fakes import spec
 from tests.outputs.readings import POINT, reading
+from tests.patience import PATIENCE_S, wait_for
 from tests.test_blit import ENCODINGS, blank
 
 SIZE = (640, 360)
@@ -33,6 +37,7 @@ def display():
     reading_end, writing_end = os.pipe()
     command = [
         "Xvfb",
+        "-noreset",  # else it takes nobody for a while after its last client has gone
         "-displayfd",
         str(writing_end),
         "-screen",
@@ -53,6 +58,8 @@ def display():
 def screen(display, monkeypatch):
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.setenv("SDL_VIDEODRIVER", "x11")
+    monkeypatch.setattr(module, "_OPEN_S", PATIENCE_S)  # else one that is replaced takes a key with it
+    monkeypatch.setattr(module, "_TAKE_S", PATIENCE_S)
     desk = Desk(spec(), Choices(None, POINT))
     stopped = []
     one = Screen(desk, lambda: stopped.append(True))
@@ -61,16 +68,9 @@ def screen(display, monkeypatch):
     one.close()
 
 
-def until(condition, seconds=30.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "nothing has come of it"
-        time.sleep(0.02)
-
-
 def show(screen, frame):
     shown = screen.shown  # the second from now proves that the first is on the glass
-    until(lambda: screen.present(frame, reading(frame)) or screen.shown >= shown + 2)
+    wait_for(lambda: screen.present(frame, reading(frame)) or screen.shown >= shown + 2)
     return shot(screen)
 
 
@@ -88,7 +88,7 @@ def test_colours_are_the_sources(screen, layout):
             fill(frame, area, make_colour(colour, encoding))
         grey = layout is PixelFormat.GRAY8
         expected = [_grey(colour, encoding.matrix) if grey else np.array(colour) for colour in colours]
-        until(partial(_right, screen, frame, expected), seconds=20.0)
+        wait_for(partial(_right, screen, frame, expected))
 
 
 def _right(screen, frame, expected):
@@ -109,10 +109,10 @@ def _grey(colour, matrix):
 
 
 def test_card_stands_where_no_picture_comes_and_goes_when_one_does(screen):
-    until(lambda: _letters(shot(screen)))
+    wait_for(lambda: _letters(shot(screen)))
     frame = blank(ENCODINGS[0], 128)
     assert not _letters(show(screen, frame))
-    until(lambda: screen.note(reading(frame, state=State.STALLED)) or _letters(shot(screen)))
+    wait_for(lambda: screen.note(reading(frame, state=State.STALLED)) or _letters(shot(screen)))
 
 
 def _letters(picture):
@@ -136,7 +136,7 @@ def test_keys_reach_the_desk(screen, key, seen):
     show(screen, blank(ENCODINGS[0], 128))
     environment = {**os.environ, "DISPLAY": screen.display}
     subprocess.run(["xdotool", "mousemove", "300", "200", "key", key], check=True, env=environment)
-    until(lambda: seen(screen))
+    wait_for(lambda: seen(screen))
 
 
 def test_touch_hides(screen):
@@ -145,7 +145,7 @@ def test_touch_hides(screen):
     show(screen, blank(ENCODINGS[0], 128))
     environment = {**os.environ, "DISPLAY": screen.display}
     subprocess.run(["xdotool", "mousemove", "300", "200", "click", "1"], check=True, env=environment)
-    until(lambda: screen.desk.choices.hidden)
+    wait_for(lambda: screen.desk.choices.hidden)
 
 
 def test_process_that_dies_is_replaced(screen, monkeypatch):
@@ -154,7 +154,7 @@ def test_process_that_dies_is_replaced(screen, monkeypatch):
     show(screen, frame)
     first = screen._process
     first.kill()
-    until(lambda: screen._process is not first)
+    wait_for(lambda: screen._process is not first)
     show(screen, frame)
 
 
@@ -166,9 +166,9 @@ def test_display_that_is_not_there_is_named_and_nothing_waits(monkeypatch, caplo
     frame = blank(ENCODINGS[0], 128)
     for _ in range(100):
         screen.present(frame, reading(frame))
-    until(lambda: screen.problem is not None)
+    wait_for(lambda: screen.problem is not None)
     first = screen._process
-    until(lambda: screen._process is not first)  # it is tried again
+    wait_for(lambda: screen._process is not first)  # it is tried again
     screen.close()
     assert screen.problem.startswith("the screen is off: ")
     assert len([r for r in caplog.records if "screen is off" in r.message]) == 1
@@ -181,11 +181,11 @@ def test_hiding_the_risk_lets_go_of_a_held_picture(screen):
     environment = {**os.environ, "DISPLAY": screen.display}
     press = ["xdotool", "mousemove", "300", "200", "key"]
     subprocess.run([*press, "f"], check=True, env=environment)
-    until(lambda: shot(screen)[:40].max() > 200)  # the banner
+    wait_for(lambda: shot(screen)[:40].max() > 200)  # the banner
     subprocess.run([*press, "h"], check=True, env=environment)
-    until(lambda: screen.desk.choices.hidden)
+    wait_for(lambda: screen.desk.choices.hidden)
     before = screen.shown
-    until(
+    wait_for(
         lambda: (
             screen.present(blank(ENCODINGS[0], 90), reading(blank(ENCODINGS[0], 90))) or screen.shown > before
         )
@@ -197,6 +197,50 @@ def test_machine_without_any_display_is_named(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")  # what SDL falls back to
     screen = Screen(Desk(spec(), Choices(None, POINT)), lambda: None)
-    until(lambda: screen.problem is not None)
+    wait_for(lambda: screen.problem is not None)
     screen.close()
     assert screen.problem.startswith("the screen is off: found no display; expected Wayland, X11 or KMS")
+
+
+def test_process_that_hangs_while_it_is_told_of_silence_is_replaced(screen, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.1)
+    frame = blank(ENCODINGS[0], 128)
+    show(screen, frame)
+    monkeypatch.setattr(module, "_TAKE_S", 0.3)
+    show(screen, frame)  # with which it is in force
+    first = screen._process
+    first.send_signal(signal.SIGSTOP)
+    wait_for(lambda: screen.note(reading(frame)) or screen._process is not first)
+    monkeypatch.setattr(module, "_TAKE_S", PATIENCE_S)
+    assert "it has taken nothing" in (screen.problem or "it has taken nothing")
+    show(screen, frame)
+
+
+@pytest.mark.parametrize("kind", ["SDL_FINGERUP", "SDL_MOUSEBUTTONUP"])
+def test_finger_and_mouse_mean_the_same(kind):
+    sdl2 = pytest.importorskip("sdl2")
+    from edge.outputs.screen_process import _key
+
+    event = sdl2.SDL_Event()
+    event.type = getattr(sdl2, kind)
+    assert _key(event) == "h"
+
+
+def test_card_gives_the_reason_in_lines_that_fit(monkeypatch):
+    """It needs no display; a reason as long as an address and what the network said to it."""
+    why = (
+        "'rtsp://192.168.17.203:8554/ultrasound/main' does not deliver: Connection refused; trying again " * 3
+    )
+    card = draw_card((1280, 720), why)
+    assert (card[:, :20] == card[0, 0]).all()
+    assert (card[:, -20:] == card[0, 0]).all()
+    told = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Screen, "_run", lambda _: None)
+        screen = Screen(Desk(spec(), Choices(None, POINT)), lambda: None)
+        patch.setattr(screen._news, "put", told.append)
+        frame = blank(ENCODINGS[0], 128)
+        estimate = NoEstimate("no signal: nothing plugged in")
+        screen.note(replace(reading(frame, state=State.NO_SIGNAL), estimate=estimate))
+        screen.close()
+    assert told[0].text == "nothing plugged in"

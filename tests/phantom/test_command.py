@@ -59,3 +59,5 @@ def test_an_existing_clip_is_kept_unless_forced(tmp_path: Path) -> None:
     with pytest.raises(CannotCreateError, match="--force"):
         run(f"phantom --video {clip}".split())
     assert clip.read_text() == "mine"
+    with pytest.raises(CannotCreateError, match="--force"):
+        run(f"phantom --out {tmp_path}".split())

@@ -93,7 +93,7 @@ def test_a_folder_with_something_in_it_is_refused_unless_forced(tmp_path: Path) 
     out = tmp_path / "study"
     out.mkdir()
     (out / "mine").write_text("keep")
-    with pytest.raises(CannotCreateError, match="--force"):
+    with pytest.raises(CannotCreateError, match="not empty"):
         write(out)
     assert content(out) == {"mine": b"keep"}
     write(out, force=True)

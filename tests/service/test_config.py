@@ -1,6 +1,7 @@
 """The configuration file: every fault with its line, the command line in front of the file."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,39 @@ def test_a_wrong_file_is_named_with_its_line(tmp_path, text, line, words):
     assert caught.value.exit_code == 78
 
 
+CLASHES = [
+    ("[dicom]\npacs = 'A@10.0.0.5:104'\n", 2, "give --dicom FOLDER too"),
+    ("[dicom]\nqueue = 'q'\npacs = 'ARCHIVE@10.0.0.5'\n", 3, "expected AET@HOST:PORT"),
+    ("[dicom]\nidentified = true\n", 2, "needs dicom.worklist or dicom.patient_id"),
+    ("[dicom]\npatient_id = 'P1'\n", 2, "needs dicom.identified"),
+    ("[page]\naddress = '127.0.0.1:99999'\n", 2, "no address for the page"),
+    ("[page]\nviewers = 2\naddress = '0.0.0.0:8765'\n", 3, "without tokens it is served on loopback only"),
+    ("[recording]\nalways = true\n", 2, "give --recordings FOLDER too"),
+    ("[recording]\nbefore_s = 5.0\n", 2, "give --recordings FOLDER too"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), CLASHES)
+def test_settings_that_cannot_start_anywhere_are_faults_of_the_file(tmp_path, capsys, text, line, words):
+    path = write(tmp_path, text)
+    assert run(["config", "check", str(path)]) == 78
+    out = capsys.readouterr().out
+    assert out.startswith(f"{path}:{line}: ")
+    assert words in out
+    with pytest.raises(ConfigError, match=f":{line}: "):
+        run(["run", "--config", str(path)])
+
+
+def test_what_the_command_line_gives_mends_a_file_and_is_no_fault_of_it(tmp_path):
+    path = write(tmp_path, "[page]\naddress = '0.0.0.0:80'\n[dicom]\npacs = 'A@10.0.0.5:104'\n")
+    mended = {"page.address": "127.0.0.1:80", "dicom.queue": tmp_path}
+    assert read_settings(path, mended).dicom.pacs == "A@10.0.0.5:104"
+    with pytest.raises(UsageError, match=r"--pacs: .*give --dicom FOLDER too"):
+        read_settings(None, {"dicom.pacs": "A@10.0.0.5:104"})
+    with pytest.raises(UsageError, match=r"--page: .*loopback only"):
+        read_settings(None, {"page.address": "0.0.0.0:80"})
+
+
 def test_all_faults_are_found_at_once_in_the_order_of_lines(tmp_path):
     _, faults = examine(write(tmp_path, "[limits]\nseconds = 0\nminutes = 1\n[nothing]\n"))
     assert [fault.line for fault in faults] == [2, 3, 4]
@@ -92,13 +126,20 @@ def test_every_setting_says_what_it_means_and_has_a_sound_default():
     assert len(options) == len(set(options))
 
 
-def test_the_example_is_a_good_file_also_without_its_comments(tmp_path):
-    path = write(tmp_path, example())
-    assert examine(path) == ({}, [])
-    settable = [line for line in example().splitlines() if " = " in line and "= <" not in line]
+def test_the_example_is_a_good_file(tmp_path):
+    assert examine(write(tmp_path, example())) == ({}, [])
     sections = [line for line in example().splitlines() if line.startswith("[")]
     assert len(sections) == len(Settings.__struct_fields__)
-    assert '# pace = "live"' in settable
+    assert '# pace = "live"' in example().splitlines()
+
+
+def test_the_example_is_a_good_file_also_with_every_comment_mark_taken_away(tmp_path, capsys):
+    path = write(tmp_path, re.sub("(?m)^# ?", "", example()))
+    values, faults = examine(path)
+    assert faults == []
+    assert sorted(values) == sorted(field.path for field in fields())
+    assert run(["config", "check", str(path)]) == 0
+    assert capsys.readouterr().out == f"{path}: good, {len(values)} settings\n"
 
 
 def test_check_prints_every_fault_and_exits_78(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """The doctor finds everything at once and says what to do."""
 
+import errno
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ from edge.service import checks
 from edge.service.doctor import examine_all
 from tests.clips import tissue, write_clip
 from tests.networks import write_bundle, write_study
+from tests.sources.card import fake_card
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +95,24 @@ def test_a_card_without_a_right_names_the_group(tmp_path, good, monkeypatch):
     assert "usermod -a -G video" in failures(write(tmp_path, **good))["source"].fix
 
 
+@pytest.mark.parametrize(
+    ("signal", "right", "words"),
+    [
+        (fake_card.PROGRESSIVE, True, "a signal arrives"),
+        (errno.ENOLINK, True, "no signal at present"),
+        (errno.EIO, False, "Unplug it and plug it in again"),
+    ],
+)
+def test_a_card_is_there_whether_or_not_the_scanner_is_on(tmp_path, good, monkeypatch, signal, right, words):
+    node = tmp_path / "video0"
+    node.touch()
+    monkeypatch.setattr(fake_card, "NODE", str(node))
+    monkeypatch.setattr("edge.sources.card.kernel.Linux", lambda: fake_card.FakeCard(timings=signal))
+    good["source"] = f"address = 'v4l2:{node}'\n"
+    found = next(one for one in examine_all(write(tmp_path, **good)) if one.what == "source")
+    assert (found.good, words in found.found) == (right, True)
+
+
 def test_a_port_held_by_the_running_service_is_no_fault(tmp_path, good):
     from edge.service.lock import only_instance
 
@@ -103,3 +123,25 @@ def test_a_port_held_by_the_running_service_is_no_fault(tmp_path, good):
         good["service"] = f"lock = '{tmp_path / 'lock'}'\n"
         assert "page" not in failures(write(tmp_path, **good))
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_what_the_bundle_does_not_have_is_named_with_the_setting(tmp_path, good):
+    (tmp_path / "passport.json").write_text("{}")
+    good["model"] += "precision = 'int8'\noperating_point = 'none'\nbaseline = 'passport.json'\n"
+    found = [finding for finding in examine_all(write(tmp_path, **good)) if not finding.good]
+    fixes = {finding.found.partition(";")[0]: finding.fix for finding in found if finding.what == "model"}
+    assert "[model] precision to one of: fp32" in fixes["the bundle has no int8 model"]
+    assert "[model] operating_point to one of: " in fixes["the model has no operating point 'none'"]
+    assert any("sonocart accept" in finding.fix for finding in found if finding.what == "baseline")
+
+
+def test_a_folder_that_cannot_be_made_is_not_told_to_be_full(tmp_path, good):
+    good["recording"] = "folder = '/proc/x'\n"
+    found = failures(write(tmp_path, **good))["disk"]
+    assert found.found.startswith("/proc/x cannot be written: ")
+    assert "delete" not in found.fix
+
+
+def test_what_cannot_start_anywhere_is_a_fault_of_the_configuration(tmp_path, good):
+    good["page"] = "address = '127.0.0.1:99999'\n"
+    assert "no address for the page" in failures(write(tmp_path, **good))["configuration"].found

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.service.journal import BURST, LONGEST, WINDOW_S, JournalHandler, journal
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,7 +97,7 @@ def test_a_reader_that_stalls_does_not_stop_the_writer(pipe):
         target=lambda: [handler.handle(record("x" * 500)) for _ in range(100)], daemon=True
     )
     writer.start()
-    writer.join(20)
+    writer.join(PATIENCE_S)
     assert not writer.is_alive()
     assert handler.lost > 80
 
@@ -124,7 +125,7 @@ def test_a_verb_without_a_stderr_ends_with_its_own_code(stderr, arguments):
     shell = {"full": "2>/dev/full", "closed": "2>&-", "pipe": "2> >(true)"}[stderr]
     command = f'"$0" -m edge {" ".join(arguments)} {shell}'
     result = subprocess.run(
-        ["bash", "-c", command, sys.executable], capture_output=True, text=True, cwd=ROOT, timeout=120
+        ["bash", "-c", command, sys.executable], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
     )
     assert result.returncode == {"run": 64, "evalute": 64, "config": 66}[arguments[0]]
     assert "Traceback" not in result.stdout + result.stderr

@@ -1,14 +1,14 @@
 """Raw recordings leave an entry in the audit log, and an archive without a queue is refused."""
 
 import json
-from contextlib import ExitStack
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from edge.errors import UsageError
 from edge.exam.desk import Choices, Desk
-from edge.service.keep import recordings_of, start_dicom, start_recorders
+from edge.outputs.dicom.order import Order, Subject
+from edge.service.keep import another_patient, reception_of, recordings_of, start_recorders
 from edge.settings import DicomSettings, ModelSettings, RecordingSettings, Settings
 from edge.timing import Timing
 from tests.fakes import spec
@@ -26,11 +26,33 @@ def start(tmp_path, raw):
     return desk
 
 
-def test_archive_without_a_queue_is_refused():
-    settings = Settings(dicom=DicomSettings(pacs="ARCHIVE@10.0.0.5:104"))
+@pytest.mark.parametrize(
+    ("chosen", "who"),
+    [
+        (DicomSettings(queue=Path("q")), Subject("ANONYMOUS")),
+        (DicomSettings(queue=Path("q"), worklist=Path("none.json")), Subject("ANONYMOUS")),
+        (DicomSettings(queue=Path("q"), identified=True, patient_id="P1"), Order("P1")),
+    ],
+)
+def test_configuration_names_the_patient_only_where_it_says_identified(chosen, who):
+    settings = Settings(dicom=chosen)
+    reception = reception_of(settings, Desk(spec(), Choices(None, POINT)))
+    assert reception.identify(0).result(30) == who
+
+
+def test_another_patient_in_the_configuration_is_another_case_and_its_patient():
     desk = Desk(spec(), Choices(None, POINT))
-    with ExitStack() as stack, pytest.raises(UsageError, match="Give --dicom FOLDER too"):
-        start_dicom(settings, lambda: settings, None, "fp32", desk, None, stack)
+    named = [
+        Settings(dicom=DicomSettings(queue=Path("q"), identified=True, patient_id=number))
+        for number in ("P1", "P2")
+    ]
+    reception = reception_of(named[0], desk)
+    first = reception.identify(0)
+    another_patient(desk, reception, named[1])
+    assert (desk.choices.case, first.result(30)) == (1, Order("P1"))
+    assert reception.identify(1).result(30) == Order("P2")
+    another_patient(desk, None, named[0])
+    assert desk.choices.case == 2
 
 
 def test_raw_recordings_are_put_on_record(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 
 from edge.errors import BusyError, CannotCreateError
 from edge.service.lock import only_instance
+from tests.patience import PATIENCE_S
 
 HOLD = """
 import sys, time
@@ -16,7 +17,7 @@ from pathlib import Path
 from edge.service.lock import only_instance
 with only_instance(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -42,7 +43,7 @@ def test_a_killed_instance_leaves_no_lock(tmp_path):
         with pytest.raises(BusyError, match=f"pid {first.pid} "), only_instance(lock):
             pytest.fail("two instances")
         first.send_signal(signal.SIGKILL)
-        first.wait(20)
+        first.wait(PATIENCE_S)
     with only_instance(lock):
         assert lock.read_text() == f"{os.getpid()}\n"
 

@@ -6,13 +6,14 @@ import pytest
 
 from edge.contract.audit import verify
 from edge.contract.bundle import NewFile, amend_bundle, open_bundle, sign_bundle
+from edge.contract.passport import Running
 from edge.contract.signing import load_key, make_key
 from edge.engines.choose import open_checked
 from edge.engines.golden import Outputs, golden_outputs
 from edge.engines.worker import EngineWorker
 from edge.errors import DataError, InternalError, RefusedError
 from edge.exam.baseline import BINS, Baseline
-from edge.service.model import baseline_of, ready_model
+from edge.service.model import baseline_of, passport_of, ready_model
 from edge.settings import ModelSettings
 from edge.timing import Timing
 from tests.networks import write_bundle, write_study
@@ -95,6 +96,23 @@ def test_good_bundle_must_be_trusted_too(bundle, settings, tmp_path):
     with pytest.raises(RefusedError, match="older than the minimum 4"):
         ready(strict, settings.last_good)
     assert events(settings) == ["running", "refused", "running", "refused", "restored", "refused"]
+
+
+def test_passport_is_held_to_what_runs_and_a_last_good_bundle_runs_without(
+    bundle, settings, tmp_path, caplog
+):
+    (tmp_path / "passport.json").write_text(
+        '{"bundle": "other", "measured": {"fp32": "ONNX Runtime 1, CPU"}, '
+        '"environment": {"board": null, "cpu": "x"}}'
+    )
+    strict = msgspec.structs.replace(settings, bundle=bundle.path, passport=tmp_path / "passport.json")
+    running = Running(bundle.id, "fp32", "ONNX Runtime 2, CPU", None, "x")
+    assert passport_of(settings, bundle, pytest.fail) is None
+    with pytest.raises(DataError, match="is of bundle other"):
+        passport_of(strict, bundle, lambda: running)
+    restored = msgspec.structs.replace(strict, bundle=tmp_path / "refused")
+    assert passport_of(restored, bundle, lambda: running) is None
+    assert "no passport is shown" in caplog.text
 
 
 def test_baseline_of_the_bundle_that_was_refused_does_not_keep_the_good_one_from_running(

@@ -15,6 +15,7 @@ from edge.service import notify
 from edge.service.notify import BEAT_NS, Heartbeat, Notifier
 from edge.sources.base import Pace
 from tests.clips import tissue
+from tests.patience import PATIENCE_S, wait_for
 from tests.test_loop import Pictures, play
 
 
@@ -25,7 +26,7 @@ def systemd(request, tmp_path):
     )
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as server:
         server.bind("\0" + address[1:] if address[0] == "@" else address)
-        server.settimeout(5)
+        server.settimeout(PATIENCE_S)
         yield server, address
 
 
@@ -57,6 +58,14 @@ def test_ready_reloading_and_stopping(systemd):
     notifier.close()
 
 
+def test_a_value_cannot_become_a_field_of_its_own(systemd):
+    server, address = systemd
+    notifier = Notifier(address)
+    notifier.send(WATCHDOG=1, STATUS="no signal: it says\nMAINPID=1\u2028STOPPING=1\udc80")
+    assert received(server) == ["WATCHDOG=1\nSTATUS=no signal: it says MAINPID=1 STOPPING=1?"]
+    notifier.close()
+
+
 def test_without_systemd_nothing_is_sent():
     Notifier(None).ready("live")
     Notifier("").stopping()
@@ -73,7 +82,7 @@ def test_a_systemd_that_has_gone_or_does_not_listen_costs_nothing(tmp_path):
             target=lambda: [notifier.ready("x" * 200) for _ in range(5000)], daemon=True
         )
         sender.start()
-        sender.join(20)
+        sender.join(PATIENCE_S)
         assert not sender.is_alive(), "a full socket has stopped the loop"
         notifier.close()
 
@@ -92,19 +101,32 @@ def test_the_watchdog_is_fed_by_pictures_and_the_status_by_changes(monkeypatch):
     notifier = Recorded()
     heart = Heartbeat(notifier)
     for now[0] in range(0, 1_000_000_000, 20_000_000):
-        heart.present(None, reading())
-    assert notifier.sent[0] == {"WATCHDOG": 1, "STATUS": "live; no risk"}
+        heart.present(None, reading(State.LIVE, "looking"))
+    assert notifier.sent[0] == {"WATCHDOG": 1, "STATUS": "live; looking"}
     assert notifier.sent[1:] == [{"WATCHDOG": 1}] * 3
-    heart.note(reading(State.NO_SIGNAL, "no signal"))
-    assert notifier.sent[-1] == {"WATCHDOG": 1, "STATUS": "no signal; no risk"}
+    heart.note(reading(State.STALLED, "no new picture for 1 s"))
+    heart.note(reading(State.STALLED, "no new picture for 2 s"))
+    assert notifier.sent[-1] == {"WATCHDOG": 1, "STATUS": "stalled; no new picture for 1 s"}
+    heart.note(reading(State.NO_SIGNAL, "no signal: nothing is plugged in"))
+    assert notifier.sent[-1] == {"WATCHDOG": 1, "STATUS": "no signal: nothing is plugged in"}
 
 
-def wait_for(condition):
-    for _ in range(2000):
-        if condition():
-            return
-        time.sleep(0.01)
-    pytest.fail("has not happened")
+def test_seconds_are_told_again_now_and_then_and_other_figures_at_once(monkeypatch, caplog):
+    now = [0]
+    monkeypatch.setattr(notify.time, "monotonic_ns", lambda: now[0])
+    caplog.set_level("INFO", logger="edge.service.notify")
+    notifier = Recorded()
+    heart = Heartbeat(notifier)
+    for second in range(1, 32):
+        now[0] = second * 1_000_000_000
+        heart.note(reading(State.FROZEN, f"picture frozen for {second} s"))
+    told = [sent["STATUS"] for sent in notifier.sent if "STATUS" in sent]
+    assert told == [f"frozen; picture frozen for {second} s" for second in (1, 11, 21, 31)]
+    assert caplog.messages == ["frozen; picture frozen for 1 s"], "the journal hears of another kind only"
+    for rate in (50, 60):
+        heart.note(reading(State.UNSUPPORTED, f"unsupported signal: 1920x1080i{rate}"))
+        assert notifier.sent[-1]["STATUS"].endswith(f"i{rate}")
+    assert caplog.messages[-1].endswith("i60")
 
 
 def test_a_loop_without_pictures_feeds_it_too_and_one_that_hangs_does_not():
@@ -114,24 +136,25 @@ def test_a_loop_without_pictures_feeds_it_too_and_one_that_hangs_does_not():
     class Hanging:
         def present(self, frame, reading):
             hangs.set()
-            end.wait(60)
+            end.wait(PATIENCE_S)
 
         def note(self, reading):
             pass
 
-    source = Pictures([tissue(0)], pace=Pace.LIVE, gaps={0: 2.0})
+    picture = threading.Event()
+    source = Pictures([tissue(0)], pace=Pace.LIVE, due=lambda index: picture.is_set())
     outputs = (Hanging(), Heartbeat(notifier))
     loop = threading.Thread(
         target=play, args=(source,), kwargs={"pace": Pace.LIVE, "outputs": outputs, "stop": stop}
     )
     loop.start()
     wait_for(lambda: len(notifier.sent) >= 2)
-    assert not hangs.is_set(), "fed before there was any picture"
     assert notifier.sent[0]["STATUS"].startswith("no signal")
+    picture.set()
     wait_for(hangs.is_set)
     before = len(notifier.sent)
     time.sleep(3 * BEAT_NS / 1e9)
     assert len(notifier.sent) == before, "something else than the loop feeds the watchdog"
     stop.set()
     end.set()
-    loop.join(20)
+    loop.join(PATIENCE_S)

@@ -11,8 +11,7 @@ import pytest
 
 from tests.clips import read_clip, tissue, write_clip
 from tests.networks import write_bundle, write_study
-
-PATIENCE_S = 60
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +42,11 @@ class Systemd:
             self.seen.append(message)
             if text in message.splitlines():
                 return message
+
+    def wait_for_pictures(self):
+        """Until the status line speaks of a picture that has been shown."""
+        while not any(line.startswith("STATUS=live") for line in self.wait_for("WATCHDOG=1").splitlines()):
+            pass
 
     def close(self):
         self._socket.close()
@@ -83,7 +87,7 @@ def end(process, number=signal.SIGTERM):
 def test_a_service_is_ready_beats_stops_and_leaves_a_playable_recording(config, systemd, tmp_path):
     with start(config, systemd) as process:
         ready = systemd.wait_for("READY=1")
-        systemd.wait_for("WATCHDOG=1")
+        systemd.wait_for_pictures()
         systemd.wait_for("WATCHDOG=1")
         code, _, err = end(process)
         systemd.wait_for("STOPPING=1")
@@ -159,7 +163,7 @@ def test_logs_that_nobody_takes_do_not_stop_the_picture(config, systemd, stderr,
         with start(config, systemd, stdout=subprocess.DEVNULL, stderr=full, **close) as process:
             systemd.wait_for("READY=1")
             process.send_signal(signal.SIGHUP)
-            systemd.wait_for("WATCHDOG=1")
+            systemd.wait_for_pictures()
             systemd.wait_for("WATCHDOG=1")
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0

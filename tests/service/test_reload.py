@@ -7,6 +7,7 @@ import pytest
 from edge.errors import ConfigError, DataError
 from edge.service.config import read_settings
 from edge.service.reload import Reload
+from tests.patience import PATIENCE_S, wait_for
 
 
 @pytest.fixture
@@ -78,11 +79,9 @@ def test_asking_reloads_in_another_thread(cart, caplog):
     reload.start()
     path.write_text("[model]\n")
     reload.ask()
-    for _ in range(500):
-        if reload.settings.model.operating_point is None or "restart needed" in caplog.text:
-            break
-        reload._thread.join(0.01)
+    wait_for(lambda: "restart needed" in caplog.text)
     reload.close()
+    reload._thread.join(PATIENCE_S)
     assert "restart needed for model.operating_point" in caplog.text
     assert not reload._thread.is_alive()
 
@@ -94,13 +93,19 @@ def test_a_file_that_is_wrong_at_the_start_is_no_start(tmp_path):
         Reload(lambda: read_settings(path, {}), read_settings(path, {}))
 
 
-def test_who_hears_of_a_change_finds_it_in_force_and_a_failed_one_is_not(cart):
+def test_one_change_for_several_settings_is_made_once(cart):
     path, reload = cart
     seen = []
-    reload.on("model.operating_point", lambda _: seen.append(reload.settings.model.operating_point))
-    path.write_text("[model]\noperating_point = 'b'\n")
+    for setting in ("model.operating_point", "model.roi"):
+        reload.on(setting, seen.append)
+    path.write_text("[model]\noperating_point = 'b'\nroi = [1, 2, 30, 40]\nprecision = 'int8'\n")
     assert reload.reload()
-    assert seen == ["b"]
+    assert [(new.model.operating_point, new.model.roi) for new in seen] == [("b", (1, 2, 30, 40))]
+    assert seen[0].model.precision == "fp32", "that waits for a restart"
+
+
+def test_what_failed_is_not_in_force(cart):
+    path, reload = cart
 
     def refuse(_):
         raise DataError("no")
@@ -108,4 +113,4 @@ def test_who_hears_of_a_change_finds_it_in_force_and_a_failed_one_is_not(cart):
     reload.on("model.operating_point", refuse)
     path.write_text("[model]\noperating_point = 'c'\n")
     assert not reload.reload()
-    assert reload.settings.model.operating_point == "b"
+    assert reload.settings.model.operating_point == "a"

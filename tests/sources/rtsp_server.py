@@ -9,6 +9,8 @@ import time
 import av
 import numpy as np
 
+from tests.patience import PATIENCE_S
+
 
 def encoded(count=25, width=128, height=96):
     """Lists of NAL units, one list a picture, each picture a key frame."""
@@ -30,8 +32,9 @@ def encoded(count=25, width=128, height=96):
 class Server:
     """Listens on loopback until `close`; `serve` is called with each connection in a thread of its own."""
 
-    def __init__(self, serve, port=0):
-        self._socket = socket.create_server(("127.0.0.1", port), reuse_port=False)
+    def __init__(self, serve, bound=None):
+        self._socket = bound or socket.create_server(("127.0.0.1", 0))
+        self._socket.listen()
         self.port = self._socket.getsockname()[1]
         self.url = f"rtsp://127.0.0.1:{self.port}/live"
         self.connections = 0
@@ -102,7 +105,7 @@ def playing(pictures, pause=0.04, stop_after=None):
         sequence = 0
         for index in range(10_000):
             if stop_after is not None and index >= stop_after:
-                time.sleep(30)
+                time.sleep(PATIENCE_S)
             units = pictures[index % len(pictures)]
             for unit in units:
                 last = unit is units[-1]
@@ -118,7 +121,7 @@ def playing(pictures, pause=0.04, stop_after=None):
 
 def silent(connection, server):
     """Takes the connection and says nothing."""
-    time.sleep(30)
+    time.sleep(PATIENCE_S)
 
 
 def slow(connection, server):

@@ -61,6 +61,15 @@ def test_freeze_repeats_one_picture_with_new_numbers_and_times():
     assert not np.array_equal(frames[2].planes[0], frames[1].planes[0])
 
 
+def test_every_second_picture_is_torn_from_the_one_before():
+    frames = frames_of(FaultySource(Clean(6), (Fault(40_000_000, 160_000_000, "torn"),)))
+    for index, frame in enumerate(frames):
+        new = (frame.planes[0] == tissue(index)).all(1)
+        old = (frame.planes[0] == tissue(index - 1)).all(1) if index in (2, 4) else ~new
+        assert new.all() == (index not in (2, 4))
+        assert (new | old).all()
+
+
 def test_stall_swallows_frames():
     frames = frames_of(FaultySource(Clean(6), (Fault(40_000_000, 120_000_000, "stall"),)))
     assert [f.sequence for f in frames] == [0, 4, 5]

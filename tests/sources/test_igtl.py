@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from edge.contract.frame import PixelFormat
-from edge.errors import UnavailableError, UsageError
+from edge.errors import UsageError
 from edge.sources import igtl
 from edge.sources.base import Condition, Outage, Pace, SourceEnded
 from edge.sources.crc64 import crc64
 from edge.sources.igtl import IgtlSource, parse_address
 from edge.sources.open import open_source
+from tests.patience import PATIENCE_S
 from tests.sources.rtsp_server import Server
 
 
@@ -45,7 +46,7 @@ def connect():
     """Opens sources at a server that says some messages, and closes both."""
     servers, sources = [], []
 
-    def start(*messages, then=30.0):
+    def start(*messages, then=PATIENCE_S):
         def talk(connection, server):
             for part in messages:
                 connection.sendall(part)
@@ -130,11 +131,21 @@ def test_pixels_that_are_not_taken_are_named(connect):
     assert said.value.condition is Condition.UNSUPPORTED
 
 
-def test_nobody_there():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(UnavailableError, match="cannot connect"):
-        IgtlSource(f"igtl://127.0.0.1:{port}")
+def test_nobody_there_is_an_outage_until_somebody_is(monkeypatch):
+    monkeypatch.setattr(igtl, "RETRY_S", 0.05)
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))  # nobody listens there, and nobody else will
+    source = IgtlSource(f"igtl://127.0.0.1:{held.getsockname()[1]}")
+    with pytest.raises(Outage, match="cannot connect") as said:
+        source.read()
+    assert said.value.condition is Condition.NO_SIGNAL
+    server = Server(lambda connection, _: connection.sendall(message(image(picture(0)))), held)
+    assert np.array_equal(source.read().planes[0], picture(0))
+    assert (source.info.width, source.info.height) == (64, 48)
+    source.close()
+    with pytest.raises(SourceEnded):  # lets go of the connection
+        source.read()
+    server.close()
 
 
 @pytest.mark.parametrize("text", ["igtl://", "igtl://host:0", "igtl://host:99999", "igtl://a:b"])

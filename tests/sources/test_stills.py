@@ -1,17 +1,20 @@
 """A folder and a DICOM cine play like clips; files that lie give one error."""
 
 import zlib
+from contextlib import closing
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edge.contract.roi import Roi
 from edge.errors import DataError, NoInputError, UsageError
 from edge.sources.base import Pace, SourceEnded
-from edge.sources.isolated import FILE, IsolatedSource
+from edge.sources.isolated import IsolatedSource, Patience
 from edge.sources.open import open_source
 from edge.sources.stills import dicom_source, folder_source, parse_images
 from tests.clips import tissue
+from tests.patience import PATIENCE_S
 
 
 def rest_of(source):
@@ -97,6 +100,32 @@ def test_cine_plays_its_frames_at_its_own_rate(cine):
     assert dicom_source(cine(CineRate="30"), pace=Pace.MAX, repeat=False, first=0).info.rate == 30
 
 
+def region(left, top, right, bottom):
+    import pydicom
+
+    item = pydicom.Dataset()
+    item.RegionSpatialFormat = item.RegionDataType = 1  # 2D, tissue
+    item.RegionLocationMinX0, item.RegionLocationMinY0 = left, top
+    item.RegionLocationMaxX1, item.RegionLocationMaxY1 = right, bottom
+    return item
+
+
+def test_field_that_a_cine_names_comes_with_it_through_its_process(cine):
+    path = cine(SequenceOfUltrasoundRegions=[region(10, 20, 109, 89)])
+    with closing(open_source(str(path), pace=Pace.MAX, repeat=False)) as source:
+        assert source.info.field == Roi(10, 20, 100, 70)
+
+
+def test_of_two_regions_side_by_side_none_is_the_field(cine):
+    path = cine(SequenceOfUltrasoundRegions=[region(0, 20, 60, 89), region(64, 20, 124, 89)])
+    assert dicom_source(path, pace=Pace.MAX, repeat=False, first=0).info.field is None
+
+
+def test_a_region_that_is_the_whole_picture_with_its_text_is_no_field(cine):
+    path = cine(SequenceOfUltrasoundRegions=[region(0, 0, 127, 94)])
+    assert dicom_source(path, pace=Pace.MAX, repeat=False, first=0).info.field is None
+
+
 @pytest.mark.parametrize("declared", [9, 2_000_000_000])
 def test_number_of_frames_that_lies_is_one_error(cine, declared):
     with pytest.raises(DataError) as said:
@@ -121,6 +150,7 @@ def test_deflated_bomb_ends_its_process_with_one_error(cine, tmp_path):
         for _ in range(16):  # 1 GiB of zeros
             file.write(packer.compress(bytes(1 << 26)))
         file.write(packer.flush())
+    patient = Patience(PATIENCE_S, PATIENCE_S, endless=False)  # a gibibyte takes its time
     with pytest.raises(DataError) as said:
-        IsolatedSource(str(bomb), pace=Pace.MAX, repeat=False, patience=FILE, memory_bytes=3 << 29)
+        IsolatedSource(str(bomb), pace=Pace.MAX, repeat=False, patience=patient, memory_bytes=3 << 29)
     assert "needs more than 1.5 GiB" in str(said.value)

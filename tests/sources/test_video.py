@@ -44,6 +44,13 @@ def test_frames_are_the_decoders_luma_in_order(clip):
     assert [plane.shape for plane in frames[0].planes] == [(96, 128), (48, 64), (48, 64)]
 
 
+def test_metadata_that_are_no_text_are_no_reason_to_refuse_a_clip(clip, tmp_path):
+    data = clip.read_bytes()
+    assert b"Lavf" in data, "the encoder's own name is what is spoilt"
+    (tmp_path / "c.mp4").write_bytes(data.replace(b"Lavf", b"\xff\xfevf"))
+    assert len(frames_of(tmp_path / "c.mp4")) == 12
+
+
 @pytest.mark.parametrize("options", [{"preset": "ultrafast"}, {"preset": "medium", "bf": "3", "refs": "4"}])
 def test_drawing_into_a_frame_leaks_into_no_later_one(tmp_path, options):
     clip = write_clip(

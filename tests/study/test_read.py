@@ -1,5 +1,7 @@
 """A study is read whole, or refused with the line that is wrong."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -124,3 +126,57 @@ def test_what_is_no_study_is_refused(tmp_path, what):
         path.write_text("no study")
     with pytest.raises(NoInputError):
         read_study(path)
+
+
+def test_a_name_that_no_line_can_show_is_refused_with_its_folder(tmp_path):
+    for label, name in (("benign", "a\nb.png"), ("malignant", "c.png")):
+        (tmp_path / label).mkdir()
+        Image.fromarray(np.full((40, 60), 90, np.uint8)).save(tmp_path / label / name)
+    with pytest.raises(DataError, match=r"name 'a\\nb.png' in '.*benign' has signs that cannot be printed"):
+        read_study(tmp_path)
+
+
+def test_a_dead_link_and_a_pipe_are_refused_and_not_waited_for(folder):
+    (folder / "benign").mkdir()
+    (folder / "malignant").mkdir()
+    pipe, link = folder / "benign" / "pipe.png", folder / "malignant" / "link.png"
+    os.mkfifo(pipe)
+    link.symlink_to(folder / "nowhere.png")
+    with pytest.raises(DataError) as refused:
+        read_study(folder)
+    for name in (pipe, link):
+        assert f"{name}' is a dead link or no regular file" in str(refused.value)
+
+
+def test_a_name_that_is_too_long_is_an_image_that_is_not_there(folder):
+    with pytest.raises(NoInputError, match="line 2: there is no image"):
+        read_study(manifest(folder, f"label,path\nbenign,{'x' * 5000}.png\n"))
+
+
+def test_all_lines_that_are_wrong_are_named_at_once(folder):
+    lines = "p3,maligant,,,c.png,,,,,,,\np4,benign,,,d.png,,,,,,,\np5,benign,,,c.png,,,,,,,-1\n"
+    with pytest.raises(DataError) as refused:
+        read_study(manifest(folder, HEADER + GOOD + BAD + lines))
+    for words in ("line 4: label is 'maligant'", "line 5: there is no image", "line 6: px_per_mm"):
+        assert words in str(refused.value)
+
+
+def test_of_very_many_faults_twenty_are_named(folder):
+    lines = "".join(f"p{n},benign,,,none-{n}.png,,,,,,,\n" for n in range(30))
+    with pytest.raises(DataError, match="30 faults") as refused:
+        read_study(manifest(folder, HEADER + GOOD + BAD + lines))
+    assert "none-19.png" in str(refused.value)
+    assert "none-20.png" not in str(refused.value)
+    assert "and 10 more" in str(refused.value)
+
+
+def test_faults_of_the_images_are_looked_for_openly_and_named_with_those_of_the_manifest(folder, capsys):
+    (folder / "b.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"(?s)2 faults.*line 4.*b\.png"):
+        read_study(manifest(folder, HEADER + GOOD + BAD + "p3,NaN,,,c.png,,,,,,,\n"))
+    assert "looking for more faults in the images" in capsys.readouterr().err
+
+
+def test_study_without_a_fault_is_read_without_a_word(folder, capsys):
+    read_study(manifest(folder, HEADER + GOOD + BAD))
+    assert capsys.readouterr().err == ""

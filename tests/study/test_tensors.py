@@ -1,17 +1,19 @@
 """A case becomes a tensor by the cart's own road."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge.contract.frame import still
-from edge.contract.preprocess import PREPROCESSING_ID, prepare
+from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
-from edge.contract.spec import Preprocessing
+from edge.contract.spec import PREPROCESSING_ID, Preprocessing
 from edge.errors import DataError
+from edge.study import tensors
 from edge.study.images import read_image
-from edge.study.tensors import case_tensor
+from edge.study.tensors import case_tensor, load_tensors
 
 FIELD = Preprocessing(id=PREPROCESSING_ID, width=32, height=24, region="field", context=1.0)
 LESION = Preprocessing(id=PREPROCESSING_ID, width=32, height=32, region="lesion", context=1.5)
@@ -36,6 +38,26 @@ def test_lesion_is_cut_with_its_surroundings(study):
 def test_a_missing_lesion_box_is_named(study):
     with pytest.raises(DataError, match=r"0-0\.png.*no lesion box"):
         case_tensor(replace(study.cases[0], lesion=None), LESION)
+
+
+def test_a_tensor_that_is_taken_is_kept_once(study, monkeypatch):
+    made, alive = [], []
+
+    def make(case, preprocessing):
+        tensor = np.zeros((1, 1, preprocessing.height, preprocessing.width), np.uint8)
+        made.append(weakref.ref(tensor))
+        return tensor
+
+    monkeypatch.setattr(tensors, "case_tensor", make)
+    load_tensors(study.cases * 20, FIELD, lambda done: alive.append(sum(ref() is not None for ref in made)))
+    assert len(alive) == len(made)
+    assert alive[-1] < len(made) / 2  # a thread may not have let go of its last one
+
+
+def test_faults_that_no_command_names_are_not_said_to_be_named_by_one(study):
+    cases = [replace(case, lesion=None) for case in study.cases * 20]
+    with pytest.raises(DataError, match=r"and 460 more$"):
+        load_tensors(cases, LESION, lambda done: None)
 
 
 def test_a_box_outside_the_image_is_named(study):

@@ -1,66 +1,77 @@
 #!/usr/bin/env bash
-# Makes the virtual cart's disk and boot files in FOLDER: guest.sh FOLDER PACKAGE.deb BUNDLE
-# The base (kernel and Debian) is made once and kept; the disk is made anew for each package. Needs root and apt.
+# Makes the virtual cart in FOLDER: the kernel `linux`, its modules, and `base.raw` with Debian: guest.sh FOLDER
+# Each part is made once and kept while what it is made from stays the same. Needs root and apt.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
-folder=$(realpath "$1") deb=$(realpath "$2") bundle=$(realpath "$3")
-cd "$folder"
-trap 'umount -q "$folder"/root/proc 2>/dev/null || true' EXIT
+cd "$1"
+folder=$PWD
 
-if [ ! -e base.tar ]; then
-    packages=systemd,systemd-sysv,dbus,udev,kmod,python3,v4l-utils,iproute2,procps
-    packages+=,libgl1,libxcb1,libx11-6,libxext6,libsm6,libice6
-    sources=$(ls /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list 2>/dev/null | head -1)
-    mmdebstrap --quiet --variant=minbase --include=$packages bookworm base.tar.part "$sources"
-    mv base.tar.part base.tar
+base=$(sha256sum "$here/guest.sh" "$here/kernel.config" | sha256sum | cut -c1-16)
+[ ! -e "base-$base" ] || exit 0
+rm -f base-* base.raw
+
+kernel=$(sha256sum < "$here/kernel.config" | cut -c1-16)
+if [ ! -e "kernel-$kernel" ]; then
+    rm -rf modules kernel-*
+    source=source-$kernel  # what is compiled there is kept if this is broken off
+    if [ ! -e "$source" ]; then
+        rm -rf source-*
+        mkdir source-part
+        # Without other processors and most of what is never built: a third of the files.
+        tar -C source-part --strip-components 1 -xf /usr/src/linux-source-6.12.tar.xz \
+            --exclude='*/arch/[a-t]*.[chS]' --exclude='*/arch/[a-t]*.dts*' --exclude='*/drivers/gpu/*.[ch]' \
+            --exclude='*/drivers/net/ethernet/*.[ch]' --exclude='*/Documentation/[a-z]*' \
+            --exclude='*/tools/perf' --exclude='*/tools/testing'
+        # With AMX a thread's registers take 11 KB, and the host sets all of them or none.
+        sed -i 's/HOST_FP_SIZE, 2696/HOST_FP_SIZE, 12288/' source-part/arch/x86/um/user-offsets.c
+        mv source-part "$source"
+    fi
+    (
+        cd "$source"
+        export ARCH=um
+        make -s defconfig
+        scripts/kconfig/merge_config.sh -m .config "$here/kernel.config"
+        make -s olddefconfig
+        grep -q CONFIG_VIDEO_VIVID=m .config
+        make -s -j"$(nproc)" linux modules
+        make -s modules_install INSTALL_MOD_PATH="$folder/modules"
+        cp linux "$folder"
+    ) > kernel.log 2>&1
+    touch "kernel-$kernel"
+    rm -rf "$source"
 fi
-if [ ! -e kernel/done ]; then
-    mkdir -p kernel
-    image=$(apt-cache depends linux-image-amd64 | awk '/Depends: linux-image/ { print $2 }')
-    (cd kernel && apt-get download -qq "$image" && dpkg -x "$image"*.deb . && touch done)
+
+packages=systemd,systemd-sysv,dbus,udev,kmod,python3,iproute2,procps
+packages+=,libgl1,libglib2.0-0,libice6,libsm6,libx11-6,libxcb1,libxext6
+debian=debian-$(echo $packages | sha256sum | cut -c1-16).tar
+if [ ! -e "$debian" ]; then
+    rm -f debian-*.tar
+    sources=/etc/apt/sources.list.d/debian.sources
+    [ -e "$sources" ] || sources=/etc/apt/sources.list
+    mmdebstrap --quiet --variant=minbase --include=$packages bookworm part.tar "$sources"
+    mv part.tar "$debian"
 fi
-version=$(ls kernel/lib/modules)
-modules=kernel/lib/modules/$version
-depmod -b kernel "$version"
 
-depends() { # the files of modules and of all that they need, in the order of loading
-    for name in "$@"; do modprobe -d kernel -S "$version" --show-depends "$name"; done |
-        awk '/^insmod/ && !seen[$2]++ { print $2 }' | sed "s|^$folder/||"
-}
-
-rm -rf root initramfs
-mkdir -p root initramfs/bin initramfs/modules
-tar -C root -xf base.tar --exclude='./dev/*'
-cp "$deb" root/tmp/sonocart.deb
-mknod -m 666 root/dev/null c 1 3
-mknod -m 666 root/dev/urandom c 1 9
-mount -t proc proc root/proc
-chroot root dpkg -i /tmp/sonocart.deb > dpkg.log 2>&1
-umount root/proc
-rm root/tmp/sonocart.deb
-cp -r "$bundle" root/var/lib/sonocart/bundle
-chroot root chown -R sonocart:sonocart /var/lib/sonocart
-
-for file in $(depends vivid i6300esb virtio_console) "$modules"/modules.{order,builtin,builtin.modinfo}; do
-    install -D -m 644 "$file" "root/${file#kernel/}"
-done
-depmod -b root "$version"
-echo 'options vivid num_inputs=1 input_types=3 node_types=1' > root/etc/modprobe.d/vivid.conf
-printf 'vivid\ni6300esb\nvirtio_console\n' > root/etc/modules-load.d/cart.conf
+rm -rf root
+mkdir root
+tar -C root -xf "$debian" --exclude='./dev/*'
+cp -r modules/lib/modules root/lib/
+echo 'options vivid num_inputs=1 input_types=3 num_outputs=1 output_types=1 node_types=0x101' > root/etc/modprobe.d/vivid.conf
+echo vivid > root/etc/modules-load.d/cart.conf
 echo cart > root/etc/hostname
-echo '/dev/vda / ext4 defaults 0 1' > root/etc/fstab
-install -m 755 "$here/inside.py" root/usr/local/bin/inside
-cp root/etc/sonocart/sonocart.toml root/usr/local/share/installed.toml
-# Emulation on a busy machine is some fifty times slower than a cart; times are measured and reported all the same.
-mkdir -p root/etc/systemd/system/sonocart.service.d
-printf '[Service]\nWatchdogSec=30\nTimeoutStopSec=60\n' > root/etc/systemd/system/sonocart.service.d/emulation.conf
+printf '/dev/ubda / ext4 defaults 0 1\nshare /share hostfs ro 0 0\n' > root/etc/fstab
+mkdir -p root/share root/etc/systemd/system.conf.d
+printf '[Manager]\nWatchdogDevice=/dev/watchdog\n' > root/etc/systemd/system.conf.d/cart.conf
 cat > root/etc/systemd/system/scenarios.service <<UNIT
 [Unit]
 After=multi-user.target
+RequiresMountsFor=/share
 [Service]
-ExecStart=/usr/bin/python3 -u /usr/local/bin/inside
-StandardOutput=file:/dev/hvc0
-StandardError=file:/dev/hvc0
+WorkingDirectory=/share
+Environment=PYTHONDONTWRITEBYTECODE=1
+ExecStart=/usr/bin/python3 -u -m inside
+StandardOutput=file:/dev/ttyS0
+StandardError=file:/dev/ttyS0
 [Install]
 WantedBy=multi-user.target
 UNIT
@@ -70,26 +81,8 @@ for unit in getty@tty1.service serial-getty@ttyS0.service apt-daily.timer apt-da
     console-getty.service; do
     ln -sf /dev/null "root/etc/systemd/system/$unit"
 done
-
-cp /bin/busybox initramfs/bin/busybox
-count=0
-for file in $(depends virtio_pci virtio_blk ext4); do
-    count=$((count + 1))
-    cp "$file" "initramfs/modules/$(printf %02d $count).ko"
-done
-cat > initramfs/init <<'INIT'
-#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /root
-/bin/busybox mount -t devtmpfs dev /dev
-for module in /modules/*.ko; do /bin/busybox insmod $module; done
-/bin/busybox mount -t ext4 /dev/vda /root
-/bin/busybox mount -o move /dev /root/dev
-exec /bin/busybox switch_root /root /sbin/init
-INIT
-chmod +x initramfs/init
-(cd initramfs && find . | cpio -o -H newc --quiet | gzip -1) > initramfs.gz
-cp kernel/boot/vmlinuz-* vmlinuz
-rm -f disk.raw
-truncate -s 3G disk.raw
-mkfs.ext4 -q -d root disk.raw
-rm -rf root initramfs
+rm -f base.raw
+truncate -s 6G base.raw  # the doctor wants room for recordings
+mkfs.ext4 -q -d root base.raw
+rm -rf root
+touch "base-$base"

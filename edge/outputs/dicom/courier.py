@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from edge.outputs.dicom.address import Pacs
 from edge.outputs.dicom.outbox import Outbox
-from edge.outputs.dicom.pacs import Pacs
 
 _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN = 10.0  # seconds between looks at what has become due

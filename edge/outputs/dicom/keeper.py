@@ -10,8 +10,11 @@ import logging
 import queue
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,13 +23,14 @@ from typing import Protocol
 import numpy as np
 
 from edge.blit import restored
+from edge.clock import wrong_clock
 from edge.contract.frame import Frame, Matrix, PixelFormat
 from edge.contract.roi import Roi
-from edge.errors import CannotCreateError, SonocartError, UnavailableError
+from edge.errors import CannotCreateError, DataError, SonocartError, UnavailableError
 from edge.exam.desk import Desk
 from edge.exam.evidence import RiskEstimate
 from edge.exam.reading import Reading
-from edge.outputs.dicom.exam import Exam, Pixels, Still
+from edge.outputs.dicom.exam import Exam, Pixels, Still, Uncut
 from edge.outputs.dicom.finding import Finding, Model
 from edge.outputs.dicom.media import read_clip
 from edge.outputs.dicom.order import Order, Subject
@@ -34,7 +38,9 @@ from edge.outputs.dicom.uids import uid
 from edge.outputs.dicom.write import write_exam
 from edge.outputs.encoder import as_picture
 from edge.outputs.planes import as_i420
+from edge.outputs.recordings import Clip as Recorded
 from edge.outputs.recordings import Recordings
+from edge.outputs.tape import read_lines
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +50,7 @@ CONFIDENCE = 0.9
 _WAITING = 8  # snapshots that wait for the disk at most
 _TRY_AGAIN_S = 10.0
 _LOOK_S = 1.0  # between looks for finished recordings
+_FINISHED_S = 60.0  # a recording has come to its folder so long after its case, at the latest
 
 
 class Queue(Protocol):
@@ -65,7 +72,6 @@ class Case:
 class _Snapshot:
     """A picture that the operator wants to keep."""
 
-    case: Case
     frame: Frame
     reading: Reading
     at: datetime
@@ -78,7 +84,7 @@ class Keeper:
         self,
         desk: Desk,
         model: Model,
-        identify: Callable[[], Order | Subject],
+        identify: Callable[[int], Future[Order | Subject]],
         outbox: Queue,
         recordings: Recordings | None,
     ):
@@ -87,18 +93,19 @@ class Keeper:
         Args:
             desk: whose snapshots and new cases are followed; told what became of them.
             model: whose estimates they are.
-            identify: who is examined now; asked once an examination. Where it fails the study is written
-                without identity, which is said: a wrong patient would be worse than none.
+            identify: who is examined in a case, by its number; asked when the first thing is to be kept.
+                Where it fails the study is written without identity, which is said: a wrong patient would be
+                worse than none.
             outbox: takes the objects.
             recordings: whose finished ones are kept too, if there are any.
         """
         self._desk, self._model, self._identify, self._outbox = desk, model, identify, outbox
         self._recordings = recordings
         self._event = max((event.number for event in desk.events()), default=0)
-        self._cases: dict[int, Case] = {}  # by the desk's number
-        self._begun = -1  # case in which the identity was asked for because a recording runs
-        self._lock = threading.Lock()
-        self._last: Reading | None = None
+        self._asked: dict[int, Future[Order | Subject]] = {}  # by the desk's number
+        self._newest, self._begun_s = -1, 0.0  # case, and time.monotonic of its first picture
+        self._cases: dict[int, Case] = {}  # of our own thread
+        self._waiting = ""  # what was said last of something that waits
         self._known = {clip.id for clip in recordings.clips()} if recordings is not None else set[str]()
         self._jobs: queue.Queue[_Snapshot] = queue.Queue(_WAITING)
         self._held: _Snapshot | None = None  # that could not be written yet
@@ -108,11 +115,11 @@ class Keeper:
 
     def present(self, frame: Frame, reading: Reading) -> None:
         """Keep this picture if a snapshot was asked for since the last one."""
-        self._last = reading
         number, recording = reading.choices.case, reading.choices.recording or self._desk.keeping.recording
-        if recording and self._begun != number:
-            self._begun = number  # it is finished later, perhaps when another patient is examined
-            self._case(number)
+        if number != self._newest:
+            self._newest, self._begun_s = number, time.monotonic()
+        if recording:
+            self._ask(number)  # now: it is finished later, perhaps when another patient is examined
         for event in self._desk.events(self._event):
             self._event = event.number
             if event.kind == "snapshot":
@@ -121,32 +128,40 @@ class Keeper:
     def note(self, reading: Reading) -> None:
         """No picture, nothing to keep."""
 
-    def close(self) -> None:
-        """Write what waits."""
+    def close(self, patience_s: float = 20.0) -> None:
+        """Write what waits, for `patience_s` seconds at most."""
         self._closed.set()
-        self._thread.join(timeout=20.0)
+        self._thread.join(timeout=patience_s)
+
+    def _ask(self, number: int) -> None:
+        """Learn who it is of, which can be asked only while the case runs, and waits for nothing."""
+        if number not in self._asked:
+            self._asked[number] = self._identify(number)
 
     def _snap(self, frame: Frame, reading: Reading) -> None:
+        self._ask(reading.choices.case)
         try:
-            self._jobs.put_nowait(_Snapshot(self._case(reading.choices.case), frame, reading, _now()))
+            self._jobs.put_nowait(_Snapshot(frame, reading, _now()))
         except queue.Full:
             self._tell("a snapshot is lost: the disk takes none, and eight wait already")
 
     def _case(self, number: int) -> Case:
-        """The examination with the desk's `number`; who it is of can be asked only while it runs."""
-        with self._lock:
-            case = self._cases.get(number)
-            if case is None:
-                identity: Order | Subject = Subject()
-                try:
-                    if number != self._desk.choices.case:
-                        raise UnavailableError("its case is over")
-                    identity = self._identify()
-                except SonocartError as error:
-                    self._tell(f"this study is written without identity: {error}")
-                own = identity.study_uid if isinstance(identity, Order) else ""
-                case = self._cases[number] = Case(identity, own or uid("live", uuid.uuid4().hex))
-            return case
+        """The examination with the desk's `number`; waits for who it is of, in our own thread."""
+        case = self._cases.get(number)
+        if case is None:
+            identity: Order | Subject = Subject()
+            try:
+                if number not in self._asked:
+                    raise UnavailableError("its case is over")
+                identity = self._asked[number].result()
+            except SonocartError as error:
+                self._tell(f"this study is written without identity: {error}")
+            wrong = wrong_clock()
+            if wrong:
+                self._tell(f"the cart's clock says {wrong}: what is kept now is dated wrongly")
+            own = identity.study_uid if isinstance(identity, Order) else ""
+            case = self._cases[number] = Case(identity, own or uid("live", uuid.uuid4().hex))
+        return case
 
     def _run(self) -> None:
         while self._next():
@@ -154,78 +169,129 @@ class Keeper:
 
     def _next(self) -> bool:
         """Write one snapshot, or what has been recorded; False at the end."""
+        if self._held is None:
+            with suppress(queue.Empty):
+                self._held = self._jobs.get(timeout=_LOOK_S)
+        what = "recording" if self._held is None else "snapshot"
         try:
             if self._held is None:
-                self._held = self._jobs.get(timeout=_LOOK_S)
+                self._look_for_recordings()
+                return not self._closed.is_set()
             self._write(self._held)
-            self._held = None
-        except queue.Empty:
-            self._look_for_recordings()
-            return not self._closed.is_set()
-        except CannotCreateError as error:
-            self._tell(f"a snapshot waits: {error}")
+        except (CannotCreateError, OSError) as error:
+            self._tell_once(f"a {what} waits: {error}")
             return not self._closed.wait(_TRY_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - top of a thread: the picture goes on without it
-            self._tell(f"a snapshot cannot be kept: {error}")
-            self._held = None
+            self._tell(f"a {what} cannot be kept: {error}")
+        self._held, self._waiting = None, ""
         return True
 
     def _write(self, snapshot: _Snapshot) -> None:
         """The still, with overlay and without, and the report."""
         reading = snapshot.reading
-        field = reading.field or reading.region
+        field = reading.kept
         if field is None:
             self._tell("a snapshot cannot be kept: the ultrasound field is not known, and all else is masked")
             return
+        case = self._case(reading.choices.case)
         exam = Exam(
-            identity=snapshot.case.identity,
+            identity=case.identity,
             captured_at=snapshot.at,
             field=field,
             panels=() if reading.panel is None else (reading.panel,),
             finding=self._finding(snapshot, field),
             still=Still(as_rgb(restored(snapshot.frame, reading.under))),
             annotated_still=Still(as_rgb(snapshot.frame)),
-            study_uid=snapshot.case.study_uid,
+            study_uid=case.study_uid,
         )
         self._put(exam)
         self._tell("a snapshot is kept")
 
     def _look_for_recordings(self) -> None:
-        """Keep each recording that has been finished since the start."""
-        if self._recordings is None or self._last is None:
-            return
-        for clip in self._recordings.clips()[::-1]:
-            field = self._last.field or self._last.region
-            if clip.id in self._known or clip.about.state != "complete" or field is None:
+        """Keep each recording that has been finished since the start, and forget whom no more can come of.
+
+        Raises:
+            CannotCreateError, OSError: one could not be kept now.
+        """
+        clips = [] if self._recordings is None else self._recordings.clips()[::-1]
+        clips = [clip for clip in clips if clip.id not in self._known]
+        for clip in clips:
+            if clip.about.state == "recording":
                 continue
-            self._known.add(clip.id)
+            self._known.add(clip.id)  # whatever else is wrong with it, once is enough
             try:
-                case = self._case(clip.about.case)
-                self._put(
-                    Exam(
-                        identity=case.identity,
-                        captured_at=datetime.fromisoformat(clip.about.began),
-                        field=field,
-                        panels=() if self._last.panel is None else (self._last.panel,),
-                        clip=read_clip(self._recordings.open(clip.id, "clean")),
-                        annotated_clip=read_clip(self._recordings.open(clip.id, "annotated")),
-                        study_uid=case.study_uid,
-                    )
-                )
-                self._tell(f"recording {clip.id} is kept for the archive")
+                if clip.about.state == "complete":
+                    self._keep(clip)
+            except (CannotCreateError, OSError):
+                self._known.discard(clip.id)
+                raise
             except SonocartError as error:  # the recording itself is still there
                 self._tell(f"recording {clip.id} cannot be kept for the archive: {error}")
+        self._waiting = ""
+        if time.monotonic() - self._begun_s > _FINISHED_S:
+            running = {clip.about.case for clip in clips if clip.id not in self._known}
+            for number in list(self._asked):
+                if number != self._newest and number not in running:
+                    del self._asked[number]
+                    self._cases.pop(number, None)
+
+    def _keep(self, clip: Recorded) -> None:
+        """Queue a finished recording.
+
+        Raises:
+            SonocartError, OSError: it cannot be read or queued.
+        """
+        assert self._recordings is not None
+        case = self._case(clip.about.case)
+        field, panels = self._shown_in(clip)
+        self._put(
+            Exam(
+                identity=case.identity,
+                captured_at=datetime.fromisoformat(clip.about.began),
+                field=field,
+                panels=panels,
+                clip=read_clip(self._recordings.open(clip.id, "clean")),
+                annotated_clip=read_clip(self._recordings.open(clip.id, "annotated")),
+                study_uid=case.study_uid,
+            )
+        )
+        self._tell(f"recording {clip.id} is kept for the archive")
+
+    def _shown_in(self, clip: Recorded) -> tuple[Roi | Uncut, tuple[Roi, ...]]:
+        """Field and panel of a recording. One that was masked as it was made needs no second mask.
+
+        Raises:
+            DataError: the whole picture was recorded, and its field was not known all the time.
+        """
+        assert self._recordings is not None
+        if not clip.about.raw:
+            return Uncut.CLEAN, ()
+        lines = read_lines(self._recordings.open(clip.id, "estimates"))
+        field = _common([line.field for line in lines])
+        if field is None:
+            raise DataError("its ultrasound field is not known, and all else has to be masked")
+        panel = _common([line.panel for line in lines])
+        return field, () if panel is None else (panel,)
 
     def _put(self, exam: Exam) -> None:
-        with tempfile.TemporaryDirectory(prefix="sonocart-dicom-") as folder:
-            self._outbox.put(write_exam(exam, Path(folder) / "study").files)
+        """Queue it.
+
+        Raises:
+            CannotCreateError: there is no room now, there or in the folder for temporary files.
+            DataError: DICOM cannot hold it.
+        """
+        try:
+            with tempfile.TemporaryDirectory(prefix="sonocart-dicom-") as folder:
+                self._outbox.put(write_exam(exam, Path(folder) / "study").files)
+        except OSError as error:
+            raise CannotCreateError(f"cannot write: {error.strerror or error}") from error
 
     def _finding(self, snapshot: _Snapshot, field: Roi) -> Finding | None:
         """What was shown with the picture; None where nothing was."""
         estimate, choices = snapshot.reading.shown, snapshot.reading.choices
         if not isinstance(estimate, RiskEstimate):
             return None
-        box = choices.roi
+        box = snapshot.reading.findings.lesion
         return Finding(
             risk=estimate.risk,
             low=min(estimate.low, estimate.risk),
@@ -239,9 +305,25 @@ class Keeper:
             model=self._model,
         )
 
+    def _tell_once(self, text: str) -> None:
+        """Of something that is tried again and again."""
+        if text != self._waiting:
+            self._waiting = text
+            self._tell(text)
+
     def _tell(self, text: str) -> None:
         logger.info("%s", text)
         self._desk.note("dicom", text)
+
+
+def _common(boxes: Sequence[tuple[int, int, int, int] | None]) -> Roi | None:
+    """What all of them share; None where one is missing or they have nothing in common."""
+    rois = [Roi(*box) for box in boxes if box is not None]
+    if not rois or len(rois) < len(boxes):
+        return None
+    left, top = max(roi.x for roi in rois), max(roi.y for roi in rois)
+    right, bottom = min(roi.right for roi in rois), min(roi.bottom for roi in rois)
+    return Roi(left, top, right - left, bottom - top) if right > left and bottom > top else None
 
 
 def as_rgb(frame: Frame) -> Pixels:

@@ -21,7 +21,7 @@ def keep_only(image: NDArray[np.uint8], regions: Sequence[Roi]) -> NDArray[np.ui
     height, width = image.shape[:2]
     for roi in regions:
         if not roi.inside(Roi(0, 0, width, height)):
-            raise DataError(f"{roi} leaves the picture of {width}x{height} pixels; draw it again")
+            raise DataError(f"region {roi} leaves the picture of {width}x{height} pixels; draw it again")
         part = np.s_[roi.y : roi.bottom, roi.x : roi.right]
         kept[part] = image[part]
     return kept

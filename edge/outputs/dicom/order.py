@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
+from datetime import date
 
 from edge.errors import DataError
 
@@ -35,15 +36,25 @@ def check_value(name: str, vr: str, value: str) -> None:
         DataError: too long, control characters, a backslash, or not of the required shape.
     """
     if _CONTROL.search(value):
-        raise DataError(f"'{name}' holds control characters or a backslash; correct it in the worklist")
+        raise DataError(f"'{name}' holds control characters or a backslash; correct it")
     if len(value) > _LENGTH[vr]:
         raise DataError(f"'{name}' has {len(value)} characters, at most {_LENGTH[vr]} are allowed")
     if value and vr in _PATTERN and not re.fullmatch(_PATTERN[vr], value):
         raise DataError(f"'{name}' is not {_SHAPE[vr]}")
+    if value and vr == "DA" and not _is_date(value):
+        raise DataError(f"'{name}' is no day of the calendar")
     if vr == "PN" and (value.count("=") > 2 or any(part.count("^") > 4 for part in value.split("="))):
         raise DataError(f"'{name}' is not a DICOM name, Family^Given^Middle^Prefix^Suffix")
     if vr == "PN" and any(len(part) > 64 for part in value.split("=")):
         raise DataError(f"'{name}' has a part of more than 64 characters")
+
+
+def _is_date(value: str) -> bool:
+    try:
+        date(int(value[:4]), int(value[4:6]), int(value[6:]))
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from dataclasses import dataclass
 from enum import Enum
@@ -25,7 +24,7 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
 
-from edge.errors import UsageError
+from edge.outputs.dicom.address import Pacs
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -38,36 +37,6 @@ _OFFERED = {
 _STILL_WAITING = range(0xA700, 0xA800)  # out of resources (PS3.4 B.2.3): the same object may go later
 _STORED_WITH_A_REMARK = range(0xB000, 0xC000)
 _PERMANENT = 1  # A-ASSOCIATE-RJ result, PS3.8 9.3.4
-
-
-@dataclass(frozen=True, slots=True)
-class Pacs:
-    """Where to: application entity title, host and port, and the title that the kit calls itself."""
-
-    title: str
-    host: str
-    port: int
-    own_title: str = "SONOCART"
-
-    def __post_init__(self) -> None:
-        for title in (self.title, self.own_title):
-            if not re.fullmatch(r"(?=.*\S)[\x20-\x5b\x5d-\x7e]{1,16}", title):
-                raise UsageError(f"'{title}' is no application entity title: 1 to 16 ASCII characters")
-        if not self.host or not 0 < self.port < 65536:
-            raise UsageError(f"'{self.host}:{self.port}' is no address, expected HOST:PORT")
-
-    def __str__(self) -> str:
-        """As `parse` reads it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.title}@{host}:{self.port}"
-
-    @classmethod
-    def parse(cls, text: str, own_title: str) -> Pacs:
-        """From `AET@HOST:PORT`; an IPv6 host stands in brackets."""
-        match = re.fullmatch(r"([^@]+)@(?:\[([0-9A-Fa-f:.%]+)\]|([^@:\[\]\s]+)):([0-9]{1,5})", text)
-        if match is None:
-            raise UsageError(f"'{text}' is no PACS, expected AET@HOST:PORT, such as ARCHIVE@10.0.0.5:104")
-        return cls(match[1], match[2] or match[3], int(match[4]), own_title)
 
 
 @dataclass(frozen=True, slots=True)

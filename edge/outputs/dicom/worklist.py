@@ -58,6 +58,25 @@ def read_worklist(path: Path, accession_number: str | None = None) -> Order:
         raise DataError(f"worklist '{path}': {error}") from error
 
 
+def read_orders(path: Path) -> tuple[tuple[Order, ...], tuple[str, ...]]:
+    """All orders of a worklist file that can be used, and what is wrong with the others.
+
+    Raises:
+        NoInputError: the file cannot be read.
+        DataError: not a worklist.
+    """
+    found = [_order_or_fault(number, item) for number, item in enumerate(_items(path), 1)]
+    orders = tuple(one for one in found if isinstance(one, Order))
+    return orders, tuple(one for one in found if isinstance(one, str))
+
+
+def _order_or_fault(number: int, item: Dataset) -> Order | str:
+    try:
+        return _order(item)
+    except DataError as error:
+        return f"order {number} of the worklist: {error}"
+
+
 def _order(item: Dataset) -> Order:
     values = {field: _text(item, keyword) for field, keyword in _STUDY.items()}
     steps = item.get("ScheduledProcedureStepSequence")

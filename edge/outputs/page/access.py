@@ -43,6 +43,8 @@ WAYS: dict[tuple[str, str], Role] = {
     ("GET", "/metrics"): Role.VIEWER,
     ("GET", "/snapshot.jpg"): Role.OPERATOR,
     ("POST", "/order"): Role.OPERATOR,
+    ("GET", "/patient"): Role.OPERATOR,
+    ("POST", "/patient"): Role.OPERATOR,
     ("GET", "/recordings"): Role.OPERATOR,
     ("GET", "/recordings/list"): Role.OPERATOR,
     ("GET", "/recordings/{clip}/{part}"): Role.OPERATOR,

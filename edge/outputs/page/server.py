@@ -9,34 +9,15 @@ import threading
 
 import uvicorn
 
-from edge.errors import BusyError, ConfigError, UsageError
+from edge.errors import BusyError, ConfigError
 from edge.outputs.metrics import Metrics
+from edge.outputs.page.address import require_guarded
 from edge.outputs.page.app import build_app
 from edge.outputs.page.guard import GuardedHttp, GuardedSocket
 from edge.outputs.page.hub import Hub
 from edge.outputs.page.serving import Serving
 
 _SEND_BUFFER = 1 << 17  # bytes that the kernel keeps for a viewer, twice; its own choice would be megabytes
-
-
-def parse_address(text: str) -> tuple[str, int]:
-    """`HOST:PORT`.
-
-    Raises:
-        UsageError: not an address of this machine.
-    """
-    host, separator, port = text.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not separator or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise UsageError(f"'{text}' is no address for the page; expected HOST:PORT such as 127.0.0.1:8080")
-    host = "127.0.0.1" if host == "localhost" else host
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise UsageError(
-            f"'{host}' is no address for the page; expected numbers, such as 127.0.0.1:{port}"
-        ) from None
-    return host, int(port)
 
 
 class PageServer:
@@ -51,11 +32,7 @@ class PageServer:
             BusyError: the port is in use.
         """
         serving = serving or Serving()
-        if serving.tokens is None and not ipaddress.ip_address(host).is_loopback:
-            raise UsageError(
-                f"the page shows patient pictures, so without tokens it is served on loopback only, not on "
-                f"'{host}'. Give --page-tokens, or use 127.0.0.1:{port} and an SSH tunnel from elsewhere"
-            )
+        require_guarded(host, port, guarded=serving.tokens is not None)
         context = None if serving.certificate is None else _tls(serving)
         self._socket = _bind(host, port)
         self.port = int(self._socket.getsockname()[1])

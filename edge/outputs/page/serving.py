@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.outputs.page.access import Tokens
+from edge.outputs.reception import Reception
 from edge.outputs.recordings import Recordings
 
 MAX_VIEWERS = 64
@@ -21,6 +22,7 @@ class Serving:
         hosts: further names that the page answers to, as browsers write them without the port.
         viewers: at a time, at most.
         recordings: that an operator may download, protect and delete.
+        reception: where an operator enters patients.
     """
 
     tokens: Tokens | None = None
@@ -29,3 +31,4 @@ class Serving:
     hosts: tuple[str, ...] = ()
     viewers: int = MAX_VIEWERS
     recordings: Recordings | None = None
+    reception: Reception | None = None

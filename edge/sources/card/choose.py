@@ -38,9 +38,11 @@ def parse_wish(text: str) -> Wish:
     """
     path, *parts = text.removeprefix(SCHEME).split(",")
     if not path.startswith("/"):
+        number = path.removeprefix("video")
+        meant = f"; did you mean '{SCHEME}/dev/video{number}'?" if number.isdecimal() else ". "
         raise UsageError(
-            f"'{text}' names no device; expected {SCHEME}/dev/v4l/by-id/... or {SCHEME}/dev/video0. "
-            "Run: sonocart devices"
+            f"'{text}' names no device; expected {SCHEME}/dev/v4l/by-id/... or {SCHEME}/dev/video0{meant}"
+            " Run: sonocart devices"
         )
     wish = Wish(path, None, None, None)
     for part in parts:

@@ -1,11 +1,4 @@
-"""List capture cards: formats, sizes, rates, what arrives, USB speed, and who has them open.
-
-Examples:
-  sonocart devices
-  sonocart devices --json
-
-The first column of each card is what `sonocart run BUNDLE --source` takes. Exit code 69 if there is none.
-"""
+"""List capture cards: formats, sizes, rates, what arrives, USB speed, and who has them open."""
 
 from __future__ import annotations
 
@@ -17,13 +10,8 @@ from edge.errors import UnavailableError
 from edge.sources.card.kernel import Linux
 from edge.sources.card.listing import Card, list_cards
 
-_SHOWN = 6  # sizes of a format; a webcam lists dozens
+_SHOWN = 6  # sizes of a format, and formats that are not taken; there are cards with dozens
 _HIGH_SPEED = 480
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -65,7 +53,8 @@ def describe(card: Card) -> str:
         sizes = [f"{o.width}x{o.height}" + (f" at {o.rate:g}" if o.rate else "") for o in offers[:_SHOWN]]
         more = f" and {len(offers) - _SHOWN} more" if len(offers) > _SHOWN else ""
         lines.append(f"  {name}  {', '.join(sizes)}{more}")
-    others = dict.fromkeys(offer.format for offer in card.offers if not offer.taken)
+    others = list(dict.fromkeys(offer.format for offer in card.offers if not offer.taken))
     if others:
-        lines.append(f"  not taken: {', '.join(others)}")
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        lines.append(f"  not taken: {', '.join(others[:_SHOWN])}{more}")
     return "\n".join(lines)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
-from edge.contract.frame import Matrix, PixelFormat, Plane
+import cv2
+import numpy as np
+
+from edge.contract.frame import Frame, Matrix, PixelFormat, Plane
+from edge.jfif import Planes, write_jfif
 from edge.sources.card import videodev2 as v
 from edge.sources.card.kernel import Memory
 from edge.sources.slabs import Slabs
@@ -23,6 +28,8 @@ FORMATS: dict[str, PixelFormat] = {
     "JPEG": PixelFormat.I420,
 }
 COMPRESSED = ("MJPG", "JPEG")
+_STRETCHED = (PixelFormat.I420, PixelFormat.NV12, PixelFormat.YUYV)
+_local = threading.local()
 _BYTES = {"YUYV": 2, "UYVY": 2, "BGR3": 3, "RGB3": 3}  # a pixel, of the first plane
 
 
@@ -69,13 +76,42 @@ def size_of(mode: Mode) -> int:
     return mode.stride * mode.height * 3 // 2 if chroma else mode.stride * mode.height
 
 
-def copy_planes(memory: Memory, mode: Mode, slabs: Slabs) -> tuple[Plane, ...]:
-    """The picture in `memory`, copied once into memory of `slabs`, without the padding at rows' ends.
+def as_frame(memory: Memory, mode: Mode, slabs: Slabs, sequence: int, captured_ns: int) -> Frame:
+    """The picture in `memory`, copied into memory of `slabs`, without the padding at rows' ends.
 
-    The copy is what lets the driver have its buffer back at once, and such memory is uncached on some ARM
-    boards: read once in a row, it costs least.
+    The copy is what lets the driver have its buffer back at once. Limited-range luma with chroma becomes I420
+    in full range and BT.601 on the way, as decoded video does: every encoder behind would else do it anew.
     """
-    return slabs.copy(_views(memory, mode))
+    pixel_format = FORMATS[mode.code]
+    if mode.full_range or pixel_format not in _STRETCHED:
+        planes = slabs.copy(_views(memory, mode))
+        return Frame(planes, pixel_format, sequence, captured_ns, mode.full_range, mode.matrix)
+    views = _planar(memory, mode)
+    luma, blue, red = slabs.planes([view.shape for view in views])
+    write_jfif(views, mode.full_range, mode.matrix, (luma, blue, red))
+    planes = (luma, blue, red)
+    return Frame(planes, PixelFormat.I420, sequence, captured_ns, full_range=True, matrix=Matrix.BT601)
+
+
+def _planar(memory: Memory, mode: Mode) -> Planes:
+    """Luma and chroma; of YUYV they are this thread's until the next call."""
+    if mode.code in ("YUYV", "UYVY"):
+        height, width = mode.height, mode.width // 2 * 2
+        rows = memory[: mode.stride * height].reshape(height, mode.stride)
+        pixels = rows[:, : 2 * width].reshape(height, width, 2)
+        kept: tuple[Plane, ...] = getattr(_local, "planes", ())  # fresh memory costs more than the splitting
+        if not kept or kept[0].shape != (height, width):
+            half = (height // 2, width // 2)
+            kept = _local.planes = tuple(
+                np.empty(size, np.uint8) for size in (*(pixels.shape[:2],) * 2, half, half)
+            )
+        cv2.split(pixels, kept[:2])
+        luma, chroma = kept[:2][:: 1 if mode.code == "YUYV" else -1]
+        cv2.split(chroma[: height // 2 * 2 : 2].reshape(height // 2, width // 2, 2), kept[2:])
+        return luma, kept[2], kept[3]
+    luma, *chroma_planes = _views(memory, mode)
+    blue, red = cv2.split(chroma_planes[0]) if mode.code == "NV12" else chroma_planes
+    return luma, blue, red  # type: ignore[return-value]
 
 
 def _views(memory: Memory, mode: Mode) -> list[Plane]:

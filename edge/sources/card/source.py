@@ -21,7 +21,7 @@ from edge.sources.card import videodev2 as v
 from edge.sources.card.choose import SCHEME, agree, explained, open_card, parse_wish, stable_path
 from edge.sources.card.device import VideoDevice
 from edge.sources.card.kernel import Kernel, Linux, Memory
-from edge.sources.card.layout import COMPRESSED, FORMATS, Mode, copy_planes, size_of
+from edge.sources.card.layout import COMPRESSED, Mode, as_frame, size_of
 from edge.sources.slabs import Slabs
 
 if TYPE_CHECKING:
@@ -196,15 +196,14 @@ class CardSource:
         if mode.code in COMPRESSED:
             return self._decoded(memory[: buffer.bytesused].tobytes(), mode, captured_ns)
         if buffer.bytesused < size_of(mode) or memory.size < size_of(mode):
-            self._damaged("short")
+            self._damaged("torn")
             return None
-        planes = copy_planes(memory, mode, self._slabs)
-        return Frame(planes, FORMATS[mode.code], self._sequence, captured_ns, mode.full_range, mode.matrix)
+        return as_frame(memory, mode, self._slabs, self._sequence, captured_ns)
 
     def _decoded(self, data: bytes, mode: Mode, captured_ns: int) -> Frame | None:
         import av
 
-        from edge.sources.video import as_frame
+        from edge.sources import video
 
         if self._decoder is None:
             self._decoder = av.CodecContext.create("mjpeg", "r")
@@ -218,7 +217,7 @@ class CardSource:
         if len(pictures) != 1 or (pictures[0].width, pictures[0].height) != (mode.width, mode.height):
             self._damaged("undecodable")
             return None
-        return as_frame(pictures[0], self._sequence, captured_ns, self._slabs)
+        return video.as_frame(pictures[0], self._sequence, captured_ns, self._slabs)
 
     def _count(self, driver_sequence: int) -> None:
         """Our own number goes on over restarts and the driver's wrap; what was skipped leaves a gap."""

@@ -16,10 +16,10 @@ from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
 
 from edge.contract.roi import Roi
+from edge.outputs.dicom.address import Pacs
 from edge.outputs.dicom.exam import Clip, Exam, Pixels, Still
 from edge.outputs.dicom.finding import Finding, Model
 from edge.outputs.dicom.order import Subject
-from edge.outputs.dicom.pacs import Pacs
 
 FIELD = Roi(40, 30, 200, 150)
 PANEL = Roi(250, 10, 60, 100)

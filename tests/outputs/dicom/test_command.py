@@ -13,12 +13,30 @@ import pytest
 from PIL import Image
 
 from edge.cli import run
-from edge.errors import DataError, NoInputError, SonocartError, TransferError, UnavailableError, UsageError
+from edge.errors import (
+    ConfigError,
+    DataError,
+    NoInputError,
+    SonocartError,
+    TransferError,
+    UnavailableError,
+    UsageError,
+)
 from edge.outputs.dicom.finding import Finding
+from edge.service import dicom_command as command
+from edge.service.config import read_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 FIELD = "40,30,200,150"
+
+
+@pytest.fixture(autouse=True)
+def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the cart's configuration would be, whatever machine the tests run on."""
+    path = tmp_path / "etc" / "sonocart.toml"
+    monkeypatch.setattr("edge.service.dicom_command.SYSTEM_FILE", path)
+    return path
 
 
 @pytest.fixture
@@ -155,3 +173,70 @@ def test_an_empty_folder_and_a_dead_pacs_are_named(inputs: Path) -> None:
         run(["dicom", "send", "empty", "--to", "A@127.0.0.1:1", "--queue", "queue"])
     with pytest.raises(UnavailableError, match="does not answer"):
         run(["dicom", "echo", "--to", "A@127.0.0.1:1"])
+
+
+@pytest.mark.parametrize("more", [[], ["--retry"]])
+def test_a_queue_that_is_not_there_is_not_an_empty_one(inputs: Path, more: list[str]) -> None:
+    with pytest.raises(NoInputError, match="is not a folder"):
+        run(["dicom", "queue", "--queue", "none", *more])
+    assert not Path("none").exists()
+
+
+def test_faulty_configuration_is_read_only_for_what_is_not_given(
+    inputs: Path, archives, no_configuration: Path
+) -> None:
+    archive = archives()
+    no_configuration.parent.mkdir()
+    no_configuration.write_text("[dicm]\n")
+    write("--field", FIELD, "--at", "2026-11-20T10:11:12+01:00")
+    to = ["--to", f"ARCHIVE@127.0.0.1:{archive.port}", "--from", "CART3"]
+    assert run(["dicom", "echo", *to]) == 0
+    assert run(["dicom", "send", "study", *to, "--queue", "queue"]) == 0
+    assert run(["dicom", "queue", "--queue", "queue"]) == 0
+    with pytest.raises(ConfigError):
+        run(["dicom", "echo", *to[:2]])
+
+
+def test_configuration_is_read_once(
+    inputs: Path, archives, no_configuration: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, read = archives(), []
+    no_configuration.parent.mkdir()
+    no_configuration.write_text(f'[dicom]\nqueue = "q"\npacs = "ARCHIVE@127.0.0.1:{archive.port}"\n')
+    monkeypatch.setattr(command, "read_settings", lambda *a: read.append(1) or read_settings(*a))
+    assert run(["dicom", "send"]) == 0
+    assert read == [1]
+
+
+def test_queue_and_pacs_are_those_of_the_configuration(
+    inputs: Path, archives, no_configuration: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = archives()
+    no_configuration.parent.mkdir()
+    (inputs / "cart.toml").write_text('[dicom]\nqueue = "waiting"\n')
+    no_configuration.write_text(
+        f'[dicom]\nqueue = "../waiting"\npacs = "ARCHIVE@127.0.0.1:{archive.port}"\nown_title = "CART3"\n'
+    )
+    write("--field", FIELD, "--at", "2026-11-20T10:11:12+01:00")
+    with pytest.raises(UnavailableError, match="waiting"):
+        run(["dicom", "send", "study", "--to", "ARCHIVE@127.0.0.1:1"])
+    capsys.readouterr()
+    assert run(["dicom", "queue", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["waiting"]) == 1
+    assert run(["dicom", "queue", "--config", "cart.toml", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["waiting"]) == 1
+    assert run(["dicom", "send", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stored"] == 1
+    assert run(["dicom", "echo"]) == 0
+
+
+def test_a_pacs_that_nobody_names_is_asked_for(inputs: Path) -> None:
+    with pytest.raises(UsageError, match=r"\[dicom\] pacs"):
+        run(["dicom", "echo"])
+
+
+def test_a_broken_configuration_is_an_error_as_for_the_service(inputs: Path, no_configuration: Path) -> None:
+    no_configuration.parent.mkdir()
+    no_configuration.write_text('[dicom]\nqeue = "x"\n')
+    with pytest.raises(ConfigError, match="did you mean 'queue'"):
+        run(["dicom", "queue"])

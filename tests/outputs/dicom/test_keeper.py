@@ -1,8 +1,10 @@
 """From the running picture to the queue: what the operator keeps becomes one study, and nothing is lost."""
 
+import json
 import shutil
 import subprocess
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +20,8 @@ from edge.outputs.dicom.finding import Model
 from edge.outputs.dicom.keeper import Keeper, as_rgb
 from edge.outputs.dicom.order import Order, Subject
 from edge.outputs.dicom.outbox import Outbox
+from edge.outputs.dicom.worklist import read_worklist
+from edge.outputs.reception import Reception
 from edge.outputs.recorder import Habits, Recorder
 from edge.outputs.recordings import Recordings
 from edge.outputs.segment import Shelf
@@ -25,6 +29,7 @@ from edge.timing import Timing
 from tests.clips import i420, tissue
 from tests.fakes import spec
 from tests.outputs.readings import IDENTITY, POINT, reading
+from tests.patience import wait_for
 from tests.test_blit import ENCODINGS, blank
 from tests.test_blit import as_rgb as expected_rgb
 
@@ -41,11 +46,18 @@ def shown(sequence, overlay, risk=0.7):
     return frame, replace(said, under=under, panel=overlay.place)
 
 
+def known(who):
+    """An answer of the reception."""
+    answer = Future()
+    answer.set_result(who)
+    return answer
+
+
 class Cart:
     """A keeper with its desk and queue, fed picture by picture."""
 
-    def __init__(self, folder, identify=Subject, outbox=None, recordings=None):
-        self.desk = Desk(spec(), Choices(None, POINT))
+    def __init__(self, folder, identify=lambda _: known(Subject()), outbox=None, recordings=None, desk=None):
+        self.desk = desk or Desk(spec(), Choices(None, POINT))
         self.outbox = Outbox(folder / "queue")
         self.keeper = Keeper(self.desk, MODEL, identify, outbox or self.outbox, recordings)
         self.overlay, self.sequence = Overlay(IDENTITY), 0
@@ -65,13 +77,6 @@ class Cart:
 
     def said(self):
         return [event.text for event in self.desk.events() if event.kind == "dicom"]
-
-
-def until(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_snapshot_becomes_pictures_and_report_of_one_study(tmp_path):
@@ -118,7 +123,7 @@ def test_hidden_risk_is_not_reported(tmp_path):
 
 
 def test_worklist_names_the_patient(tmp_path):
-    cart = Cart(tmp_path, lambda: Order("P1", "Doe^Jane", study_uid="1.2.3.4"))
+    cart = Cart(tmp_path, lambda _: known(Order("P1", "Doe^Jane", study_uid="1.2.3.4")))
     cart.order('{"snapshot": true}')
     cart.show()
     cart.keeper.close()
@@ -128,10 +133,9 @@ def test_worklist_names_the_patient(tmp_path):
 
 
 def test_malformed_worklist_loses_nothing_and_names_nobody(tmp_path):
-    def refuse():
-        raise DataError("worklist 'w.wl': 'sex' is not M, F or O")
-
-    cart = Cart(tmp_path, refuse)
+    refused = Future()
+    refused.set_exception(DataError("worklist 'w.wl': 'sex' is not M, F or O"))
+    cart = Cart(tmp_path, lambda _: refused)
     cart.order('{"snapshot": true}')
     cart.show()
     cart.keeper.close()
@@ -156,7 +160,7 @@ def test_full_disk_keeps_the_snapshot_until_there_is_room(tmp_path, monkeypatch)
     cart = Cart(tmp_path, outbox=Full())
     cart.order('{"snapshot": true}')
     cart.show()
-    until(lambda: len(cart.objects()) == 3)
+    wait_for(lambda: len(cart.objects()) == 3)
     cart.keeper.close()
     assert cart.said()[-1] == "a snapshot is kept"
     assert "No space left" in cart.said()[0]
@@ -191,15 +195,37 @@ def test_finished_recording_joins_the_study(tmp_path):
             assert "Error" not in said.stderr + said.stdout
 
 
+@pytest.mark.parametrize("raw", [False, True])
+def test_recording_is_masked_by_its_own_field_and_not_by_the_present_one(tmp_path, raw):
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    cart = Cart(tmp_path, recordings=shelf)
+    cart.keeper._recordings = None
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True, raw=raw), Timing())
+    for number in range(12):
+        frame, said = cart.show()
+        grown = Roi(FIELD.x, FIELD.y, FIELD.width, FIELD.height - 40) if number < 3 else FIELD
+        recorder.present(frame, replace(said, field=grown))
+    recorder.close()
+    frame, said = cart.show()
+    cart.keeper.present(frame, replace(said, field=Roi(0, 0, 640, 360)))  # the scanner shows another screen
+    cart.keeper._recordings = shelf
+    cart.keeper.close()
+    clean = next(item for item in cart.objects() if item.SeriesDescription == "sonocart clean")
+    picture = clean.pixel_array[-1]
+    assert picture[:30, :150].max() < 24, "no text of the scanner"
+    assert picture[100:240, 200:440].max() > 60
+    assert (picture[290:310, 200:440].max() < 24) == raw, "what was not the field all the time is left out"
+
+
 def test_recording_that_is_finished_in_the_next_case_is_of_the_patient_who_was_recorded(tmp_path):
     shelf = Recordings(tmp_path / "recordings", 1 << 30)
     patients = ["P1"]
-    cart = Cart(tmp_path, lambda: Order(patients[0], "Doe^Jane"), recordings=shelf)
+    cart = Cart(tmp_path, lambda _: known(Order(patients[0], "Doe^Jane")), recordings=shelf)
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), cart.desk)
     cart.keeper._recordings = None  # it has not looked yet
     for _ in range(12):
         recorder.present(*cart.show())
-    until(lambda: cart.desk.keeping.recording or recorder.present(*cart.show()))
+    wait_for(lambda: cart.desk.keeping.recording or recorder.present(*cart.show()))
     recorder.present(*cart.show())
     recorder.close()
     patients[0] = "P2"
@@ -212,7 +238,7 @@ def test_recording_that_is_finished_in_the_next_case_is_of_the_patient_who_was_r
 
 def test_recording_of_a_case_that_nobody_named_in_time_is_of_nobody(tmp_path):
     shelf = Recordings(tmp_path / "recordings", 1 << 30)
-    cart = Cart(tmp_path, lambda: Order("P2", "Doe^Jane"), recordings=shelf)
+    cart = Cart(tmp_path, lambda _: known(Order("P2", "Doe^Jane")), recordings=shelf)
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
     for number in range(12):
         recorder.present(*shown(number, cart.overlay))
@@ -228,3 +254,118 @@ def test_recording_of_a_case_that_nobody_named_in_time_is_of_nobody(tmp_path):
 def test_rgb_of_every_format(encoding):
     frame = blank(encoding, 150)
     assert np.abs(as_rgb(frame).astype(int) - expected_rgb(frame)).max() <= 1
+
+
+def test_page_and_objects_name_one_patient_though_the_worklist_changes_within_the_case(tmp_path):
+    path = tmp_path / "list.json"
+
+    def schedule(patient):
+        path.write_text(json.dumps([{"00100020": {"vr": "LO", "Value": [patient]}}]))
+
+    schedule("P1")
+    desk = Desk(spec(), Choices(None, POINT))
+    reception = Reception(desk, lambda: read_worklist(path), path)
+    assert reception.identify(0).result(30).patient_id == "P1"  # it is read as the case begins
+    cart = Cart(tmp_path, reception.identify, desk=desk)
+    cart.show()
+    schedule("P2")  # before the first snapshot
+    shown = []
+    for order in ('{"snapshot": true}', '{"grade": null}', '{"snapshot": true}'):
+        cart.order(order)
+        shown.append(reception.known().words)
+        cart.show()
+    cart.keeper.close()
+    assert shown == ["ID P1", "ID P2", "ID P2"]
+    patients = [item.PatientID for item in cart.objects() if item.Modality == "SR"]
+    assert sorted(patients) == ["P1", "P2"]
+
+
+def test_identity_that_does_not_come_does_not_hold_up_the_picture(tmp_path):
+    who = Future()
+    cart = Cart(tmp_path, lambda _: who)
+    cart.order('{"snapshot": true}')
+    cart.show()  # would hang here
+    cart.show()
+    assert cart.objects() == []
+    who.set_result(Order("P1"))
+    cart.keeper.close()
+    assert {item.PatientID for item in cart.objects()} == {"P1"}
+
+
+def recorded(tmp_path, **options):
+    """A cart, and a finished recording that it has not looked for yet."""
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    cart = Cart(tmp_path, recordings=shelf, **options)
+    cart.keeper._recordings = None
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
+    for _ in range(12):
+        recorder.present(*cart.show())
+    recorder.close()
+    return cart, shelf
+
+
+@pytest.mark.parametrize("error", [CannotCreateError("no room"), OSError(28, "no room")])
+def test_recording_that_finds_no_room_is_tried_again(tmp_path, monkeypatch, error):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.02)
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    full, write = [True] * 3, module.write_exam
+
+    def written(*args):
+        if full:
+            full.pop()
+            raise error
+        return write(*args)
+
+    monkeypatch.setattr(module, "write_exam", written)
+    cart, shelf = recorded(tmp_path)
+    cart.keeper._recordings = shelf
+    wait_for(lambda: len(cart.objects()) == 2)
+    cart.keeper.close()
+    assert len(cart.said()) == 2, "said once that it waits, and that it is kept"
+    assert "no room" in cart.said()[0]
+
+
+def test_folder_that_cannot_be_listed_does_not_end_the_keeping(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.02)
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    cart, shelf = recorded(tmp_path)
+    gone, clips = [True] * 2, shelf.clips
+
+    def listed():
+        if gone:
+            gone.pop()
+            raise OSError(5, "Input/output error")
+        return clips()
+
+    monkeypatch.setattr(shelf, "clips", listed)
+    cart.keeper._recordings = shelf
+    wait_for(lambda: len(cart.objects()) == 2)
+    cart.keeper.close()
+
+
+def test_recording_that_is_damaged_is_said_once_and_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    cart, shelf = recorded(tmp_path)
+    for clip in shelf.clips():
+        shelf.open(clip.id, "clean").write_bytes(b"x")
+    cart.keeper._recordings = shelf
+    wait_for(cart.said)
+    time.sleep(0.2)
+    cart.keeper.close()
+    assert ["cannot be kept" in text for text in cart.said()] == [True]
+
+
+def test_patients_before_are_forgotten_once_nothing_of_them_can_come(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    monkeypatch.setattr(module, "_FINISHED_S", 0.1)
+    cart = Cart(tmp_path, lambda number: known(Order(f"P{number}")))
+    for _ in range(3):
+        cart.order('{"grade": null}')
+        cart.order('{"snapshot": true}')
+        cart.show()
+    wait_for(lambda: set(cart.keeper._asked) == set(cart.keeper._cases) == {3})
+    cart.order('{"snapshot": true}')
+    cart.show()
+    cart.keeper.close()
+    studies = {item.StudyInstanceUID for item in cart.objects() if item.PatientID == "P3"}
+    assert len(studies) == 1, "the present case is not forgotten"

@@ -12,10 +12,12 @@ import pydicom
 import pytest
 
 from edge.errors import BusyError, CannotCreateError, DataError, NoInputError
+from edge.outputs.dicom.address import Pacs
 from edge.outputs.dicom.exam import Exam
 from edge.outputs.dicom.outbox import FIRST_DELAY, LONGEST_DELAY, Outbox, State
-from edge.outputs.dicom.pacs import Connection, Deadlines, Pacs
+from edge.outputs.dicom.pacs import Connection, Deadlines
 from edge.outputs.dicom.write import write_exam
+from tests.patience import PATIENCE_S
 
 # pynetdicom drops a socket that could not connect without closing it; CPython closes it in the same line.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -185,12 +187,12 @@ def test_two_senders_do_not_send_from_one_queue(
 
     def wait(event) -> None:
         sending.set()
-        released.wait(30)
+        released.wait(PATIENCE_S)
 
     archive = archives(answer=wait)
     first = threading.Thread(target=outbox.send, args=(Connection(archive.pacs),))
     first.start()
-    assert sending.wait(30)
+    assert sending.wait(PATIENCE_S)
     with pytest.raises(BusyError, match="another process"):
         outbox.send(Connection(archive.pacs))
     released.set()
@@ -204,7 +206,7 @@ def test_a_kill_while_sending_loses_nothing(outbox: Outbox, files: tuple[Path, .
     started = threading.Event()
 
     def kill_at_the_second(event) -> None:
-        assert started.wait(30)
+        assert started.wait(PATIENCE_S)
         if len(archive.received) == 1 and child[0].poll() is None:
             os.kill(child[0].pid, signal.SIGKILL)
 
@@ -212,7 +214,7 @@ def test_a_kill_while_sending_loses_nothing(outbox: Outbox, files: tuple[Path, .
     command = ["-m", "edge", "dicom", "send", "--to", f"ARCHIVE@127.0.0.1:{archive.port}"]
     child.append(subprocess.Popen([sys.executable, *command, "--queue", str(outbox.folder)]))
     started.set()
-    assert child[0].wait(60) == -signal.SIGKILL
+    assert child[0].wait(PATIENCE_S) == -signal.SIGKILL
     assert {item.uid for item in outbox.waiting()} >= set(uids) - {archive.received[0].SOPInstanceUID}
-    assert outbox.send(Connection(archive.pacs, Deadlines(5, 5, 5))).waiting == 0
+    assert outbox.send(Connection(archive.pacs, Deadlines(PATIENCE_S, PATIENCE_S, PATIENCE_S))).waiting == 0
     assert {dataset.SOPInstanceUID for dataset in archive.received} == set(uids)

@@ -11,11 +11,14 @@ import pydicom
 import pytest
 
 from edge.errors import UsageError
+from edge.outputs.dicom.address import Pacs
 from edge.outputs.dicom.exam import Exam, Still, Uncut
-from edge.outputs.dicom.pacs import Connection, Deadlines, Outcome, Pacs
+from edge.outputs.dicom.pacs import Connection, Deadlines, Outcome
 from edge.outputs.dicom.write import write_exam
+from tests.patience import PATIENCE_S
 
 SHORT = Deadlines(connect=0.5, negotiate=0.5, answer=0.5)
+PATIENT = Deadlines(connect=PATIENCE_S, negotiate=PATIENCE_S, answer=PATIENCE_S)
 # pynetdicom drops a socket that could not connect without closing it; CPython closes it in the same line.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -144,8 +147,8 @@ def test_something_that_is_no_pacs_is_unreachable(files: dict[str, Path], tcp) -
 def test_a_pacs_that_never_answers_a_store_is_unreachable(
     files: dict[str, Path], archives, released: threading.Event
 ) -> None:
-    archive = archives(answer=lambda event: released.wait(30) and None)
-    with Connection(archive.pacs, SHORT) as connection:
+    archive = archives(answer=lambda event: released.wait(PATIENCE_S) and None)
+    with Connection(archive.pacs, replace(PATIENT, answer=0.5)) as connection:
         assert connection.store(files["report.dcm"]).outcome is Outcome.UNREACHABLE
         assert connection.broke
         assert connection.store(files["clean-still.dcm"]).outcome is Outcome.UNREACHABLE
@@ -173,7 +176,7 @@ def large(tmp_path: Path, exam: Exam) -> Path:
 
 
 def test_a_pacs_that_stops_reading_is_unreachable(large: Path, deaf: Pacs) -> None:
-    with Connection(deaf, SHORT) as connection:
+    with Connection(deaf, replace(PATIENT, answer=0.5)) as connection:
         assert connection.store(large).outcome is Outcome.UNREACHABLE
 
 
@@ -187,7 +190,7 @@ def test_a_line_that_breaks_within_an_object_ends_without_a_traceback(large: Pat
         connection.recv(1 << 16)
         connection.close()
 
-    with Connection(tcp(handle), Deadlines(5, 5, 5)) as connection:
+    with Connection(tcp(handle), PATIENT) as connection:
         assert connection.store(large).outcome is Outcome.UNREACHABLE
 
 

@@ -1,10 +1,8 @@
 """Whoever says nothing, takes nothing or sends too much costs next to nothing and is let go."""
 
 import socket
-import time
 from contextlib import ExitStack
 
-import httpx
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -12,11 +10,12 @@ from websockets.sync.client import connect
 
 from edge.outputs.page import guard
 from tests.outputs.test_overlay import reading
-from tests.pages import grey, wait_for
+from tests.pages import get, grey, post, stream
+from tests.patience import PATIENCE_S, wait_for
 
 
 def dial(server, sent=b""):
-    line = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    line = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S)
     line.sendall(sent)
     return line
 
@@ -25,7 +24,7 @@ def send_and_read(viewer, messages, **options):
     for one in messages:
         viewer.send(one, **options)
     while True:
-        viewer.recv(10)
+        viewer.recv(PATIENCE_S)
 
 
 def closed(line):
@@ -45,10 +44,10 @@ def test_request_that_does_not_come_is_not_waited_for(page, monkeypatch, sent):
 
 
 def test_connection_kept_alive_is_closed_when_nothing_more_is_asked(page, monkeypatch):
-    monkeypatch.setattr(guard, "HEADER_S", 0.5)
     ask = f"GET /role HTTP/1.1\r\nHost: 127.0.0.1:{page[1].port}\r\n\r\n".encode()
     with dial(page[1], ask) as line:
         assert line.recv(4096).startswith(b"HTTP/1.1 200")
+        monkeypatch.setattr(guard, "HEADER_S", 0.2)
         line.sendall(ask)
         assert closed(line)
 
@@ -58,7 +57,7 @@ def test_silent_connections_make_room_for_those_who_ask(page, monkeypatch):
     with ExitStack() as stack:
         for _ in range(60):
             stack.enter_context(dial(page[1]))
-        assert httpx.get(page[1].url + "role").status_code == 200
+        assert get(page[1].url + "role").status_code == 200
 
 
 def test_viewer_of_the_stream_that_takes_nothing_is_dropped(page, monkeypatch):
@@ -68,26 +67,26 @@ def test_viewer_of_the_stream_that_takes_nothing_is_dropped(page, monkeypatch):
     ask = f"GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
     with dial(server, ask):
         wait_for(lambda: hub.viewers == 1)
-        for _ in range(400):
+
+        def gone():
             frame = grey(0, (720, 1280))
             frame.planes[0][:] = noise
             hub.present(frame, reading())
-            time.sleep(0.02)
-            if not hub.viewers:
-                break
-        assert hub.viewers == 0
+            return not hub.viewers
+
+        wait_for(gone)
 
 
 @pytest.mark.parametrize(("size", "code"), [(5000, 413), (4000, 422)])
 def test_huge_body_is_refused(page, size, code):
     page[0].present(grey(1), reading())
     origin = {"Origin": page[1].url.rstrip("/")}
-    answer = httpx.post(page[1].url + "order", headers=origin, content=b"[" * size)
+    answer = post(page[1].url + "order", headers=origin, content=b"[" * size)
     assert answer.status_code == code
 
 
 def test_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
-    monkeypatch.setattr("edge.outputs.page.app._ACK_S", 0.2)
+    monkeypatch.setattr("edge.outputs.page.answers.PATIENCE_S", 0.2)
     host = f"127.0.0.1:{page[1].port}"
     ask = f"POST /order HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Length: 99\r\n\r\n{{"
     with dial(page[1], ask.encode()) as line:
@@ -98,18 +97,20 @@ def test_body_that_does_not_come_is_not_waited_for(page, monkeypatch):
 def test_socket_that_is_abused_is_closed_and_the_others_go_on(page, message):
     hub, server = page
     address = server.url.replace("http", "ws") + "live"
-    with connect(address, origin=server.url.rstrip("/"), max_size=None) as viewer:
+    with connect(address, origin=server.url.rstrip("/"), max_size=None, open_timeout=PATIENCE_S) as viewer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(10), reading())
         with pytest.raises(ConnectionClosed):
             send_and_read(viewer, message if isinstance(message, list) else [message])
     wait_for(lambda: hub.viewers == 0)
-    assert httpx.get(server.url + "role").status_code == 200
+    assert get(server.url + "role").status_code == 200
 
 
 def test_bad_utf8_closes_that_socket_alone(page):
     hub, server = page
-    with connect(server.url.replace("http", "ws") + "live", origin=server.url.rstrip("/")) as viewer:
+    with connect(
+        server.url.replace("http", "ws") + "live", origin=server.url.rstrip("/"), open_timeout=PATIENCE_S
+    ) as viewer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(10), reading())
         with pytest.raises(ConnectionClosed):
@@ -119,7 +120,7 @@ def test_bad_utf8_closes_that_socket_alone(page):
 
 def test_mjpeg_shows_a_card_instead_of_an_old_picture(page):
     hub, server = page
-    with httpx.stream("GET", server.url + "stream.mjpg?view=clean", timeout=10) as answer:
+    with stream("GET", server.url + "stream.mjpg?view=clean") as answer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(grey(10), reading())
         data = b""

@@ -7,7 +7,8 @@ from edge.outputs.page.access import Tokens
 from edge.outputs.page.serving import Serving
 from edge.outputs.recordings import Recordings
 from tests.outputs.test_recordings import add
-from tests.pages import serve
+from tests.pages import get, serve
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def kept(tmp_path):
     shelf = Recordings(tmp_path, 1 << 30)
     with serve(Serving(recordings=shelf)) as (_, server):
         headers = {"Origin": server.url.rstrip("/")}
-        with httpx.Client(base_url=server.url, headers=headers) as client:
+        with httpx.Client(timeout=PATIENCE_S, base_url=server.url, headers=headers) as client:
             yield shelf, client
 
 
@@ -59,10 +60,10 @@ def test_viewers_get_nothing(tmp_path):
     tokens = Tokens("operator-token-0123", "viewer-token-456789")
     with serve(Serving(tokens, recordings=Recordings(tmp_path, 1 << 30))) as (_, server):
         headers = {"Authorization": "Bearer viewer-token-456789"}
-        assert httpx.get(server.url + "recordings/list", headers=headers).status_code == 403
+        assert get(server.url + "recordings/list", headers=headers).status_code == 403
 
 
 def test_without_a_folder_it_says_so():
     with serve() as (_, server):
-        answer = httpx.get(server.url + "recordings/list")
+        answer = get(server.url + "recordings/list")
         assert (answer.status_code, "--recordings" in answer.text) == (404, True)

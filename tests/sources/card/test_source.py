@@ -1,12 +1,14 @@
 """The card says what is wrong, withholds what is damaged, and comes back by itself."""
 
 import errno
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from edge.contract.frame import Matrix, PixelFormat
 from edge.errors import BusyError, NoInputError, RefusedError, UnavailableError, UsageError
+from edge.outputs.planes import as_jfif
 from edge.sources.base import Condition, Outage, SourceEnded
 from edge.sources.card import videodev2 as v
 from edge.sources.card.choose import stable_path
@@ -28,17 +30,19 @@ def outage(source):
 
 def test_frames_carry_the_drivers_pixels_time_and_colour():
     card = FakeCard()
+    card.pix["quantization"] = v.QUANTIZATION_FULL_RANGE
     source = opened(card)
     assert (source.info.width, source.info.height, source.info.rate) == (640, 480, pytest.approx(60))
     frame = source.read()
     assert frame.format is PixelFormat.YUYV
     assert np.array_equal(frame.planes[0].reshape(-1), card.delivered[0])
     assert card.now - frame.captured_ns == pytest.approx(5 * MS, abs=1000)
-    assert (frame.full_range, frame.matrix) == (False, Matrix.BT709)
+    assert (frame.full_range, frame.matrix) == (True, Matrix.BT709)
 
 
 def test_frame_that_is_held_is_never_overwritten():
     card = FakeCard()
+    card.pix["quantization"] = v.QUANTIZATION_FULL_RANGE
     source = opened(card)
     held = [source.read() for _ in range(9)]  # more than there are buffers
     for frame, expected in zip(held, card.delivered, strict=True):
@@ -60,6 +64,7 @@ def test_frame_that_is_held_is_never_overwritten():
 def test_every_format_keeps_its_luma_and_chroma_where_they_belong(code, stride, expected):
     card = FakeCard(code=code, timings=(640, 480, 60.0, False))
     card.stride = stride
+    card.pix["quantization"] = v.QUANTIZATION_FULL_RANGE
     frame = opened(card).read()
     assert frame.format is expected
     raw, line = card.delivered[0], stride or {"UYVY": 1280, "BGR3": 1920, "RGB3": 1920}.get(code, 640)
@@ -80,19 +85,39 @@ def test_every_format_keeps_its_luma_and_chroma_where_they_belong(code, stride, 
 
 
 @pytest.mark.parametrize(
-    ("pix", "full", "matrix"),
+    ("pix", "matrix"),
     [
-        ({"quantization": 1}, True, Matrix.BT709),
-        ({"colorspace": 1}, False, Matrix.BT601),
-        ({"colorspace": v.COLORSPACE_JPEG}, True, Matrix.BT601),
-        ({"ycbcr_enc": v.YCBCR_ENC_601, "quantization": 2}, False, Matrix.BT601),
+        ({"quantization": 1}, Matrix.BT709),
+        ({"colorspace": v.COLORSPACE_JPEG}, Matrix.BT601),
+        ({"ycbcr_enc": v.YCBCR_ENC_601, "quantization": 1}, Matrix.BT601),
     ],
 )
-def test_range_and_matrix_are_as_the_driver_declares(pix, full, matrix):
+def test_full_range_and_matrix_are_as_the_driver_declares(pix, matrix):
     card = FakeCard()
     card.pix |= pix
     frame = opened(card).read()
-    assert (frame.full_range, frame.matrix) == (full, matrix)
+    assert (frame.format, frame.full_range, frame.matrix) == (PixelFormat.YUYV, True, matrix)
+
+
+@pytest.mark.parametrize("encoding", [v.YCBCR_ENC_601, v.YCBCR_ENC_709])
+@pytest.mark.parametrize(
+    ("code", "stride"), [("YUYV", 1408), ("UYVY", None), ("NV12", 704), ("YU12", None), ("YV12", 704)]
+)
+def test_limited_range_is_stretched_while_it_is_copied(code, stride, encoding):
+    frames = []
+    for quantization in (v.QUANTIZATION_FULL_RANGE, 2):
+        card = FakeCard(code=code, timings=(640, 480, 60.0, False))
+        card.stride = stride
+        card.pix |= {"quantization": quantization, "ycbcr_enc": encoding}
+        frames.append(opened(card).read())
+    raw, stretched = frames
+    assert (stretched.format, stretched.full_range, stretched.matrix) == (
+        PixelFormat.I420,
+        True,
+        Matrix.BT601,
+    )
+    for plane, expected in zip(stretched.planes, as_jfif(replace(raw, full_range=False)), strict=True):
+        assert np.array_equal(plane, expected)
 
 
 def test_wide_gamut_is_refused_by_name():
@@ -202,7 +227,7 @@ def test_damaged_pictures_are_counted_and_leave_a_gap(attribute, value):
     source._step()
     setattr(card, attribute, good)
     assert source.read().sequence == 3
-    assert source.counts["flagged"] + source.counts["short"] == 2
+    assert source.counts["flagged"] + source.counts["torn"] == 2
     assert len(card.queued) == 4  # and the driver has its buffers back
 
 
@@ -358,6 +383,7 @@ def test_card_that_scales_gives_smooth_full_hd_before_cheap_pixels():
 def test_wishes_are_followed():
     modes = {"NV12": {(1920, 1080): [60]}, "YUYV": {(1280, 720): [30], (640, 480): [60]}}
     card = scaling(modes)
+    card.pix["quantization"] = v.QUANTIZATION_FULL_RANGE  # else every format becomes the same one
     source = opened(card, ",format=yuyv,size=640x480,fps=30")
     assert (source.info.width, source.info.rate) == (640, 30)
     assert source.read().format is PixelFormat.YUYV

@@ -1,25 +1,31 @@
 // What the page shows. Nothing here decides: words and figures come from the cart.
 import { Graph } from "./graph.js";
 import { Live } from "./live.js";
+import { Patient } from "./patient.js";
 import { Region, lay } from "./region.js";
 
-const STALE_MS = 1000, CHANGING_MS = 500, LOGGED = 200;
+const STALE_MS = 1000, HEARD_MS = 2000, CHANGING_MS = 500, LOGGED = 200;
 const byId = (id) => document.getElementById(id);
 const canvas = byId("picture"), context = canvas.getContext("2d", { alpha: false });
 const latency = new Graph(byId("latency"), "Latency", "ms", "#56b4e9");
 const drops = new Graph(byId("drops"), "Dropped pictures", "a second", "#e69f00");
-const now = { status: null, hello: null, picture: 0, hiding: false, frozen: null, event: 0, dropped: null, hung: "" };
+// `painted`: what belongs to the picture on the canvas, which may be older than the status; `frozen`: what this page holds.
+const now = { status: null, hello: null, painted: null, picture: 0, hiding: false, frozen: null, event: 0, dropped: null, hung: "", heard: -HEARD_MS };
 
 const text = (id, words) => { const part = byId(id); if (part.textContent !== words) part.textContent = words; };
 const percent = (value, digits = 0) => (100 * value).toFixed(digits);
 
+const patient = new Patient();
 const live = new Live({
   hello(hello) {
     now.hello = hello;
+    log.known = false;
     document.body.dataset.operator = hello.operator;
-    for (const part of document.querySelectorAll(".operator")) part.disabled = !hello.operator;
+    allow();
+    byId("box-file").hidden = !hello.black_box;
     text("model", `${hello.model}, ${hello.precision}`);
     text("bundle", hello.bundle);
+    text("passport", hello.passport || "none");
     byId("point").replaceChildren(...hello.points.map((point) => new Option(point.name, point.name)));
     byId("grades").replaceChildren(...hello.grades.map((grade) => {
       const button = document.createElement("button");
@@ -34,7 +40,10 @@ const live = new Live({
     now.picture = performance.now();
     now.hung = "";
     link("live", status.record.state, "");
-    if (!now.frozen) paint(bitmap);
+    if (!now.frozen) {
+      paint(bitmap);
+      now.painted = { status, annotated: live.view === "annotated" };
+    }
     bitmap.close();
     hear(status);
     latency.add(status.latency_ms);
@@ -50,9 +59,12 @@ const live = new Live({
 function hear(status) {
   const before = now.status;
   now.status = status;
+  now.heard = performance.now();
   if (status.hidden) now.hiding = false;
-  if (!now.frozen) estimate(status.record, status);
-  text("words", status.record.state);
+  if (now.painted && now.painted.status.case !== status.case) wipe();
+  show();
+  headline(status.record.state);
+  if (document.body.dataset.signal !== status.record.state) document.body.dataset.signal = status.record.state;
   text("threshold", `${percent(status.threshold, 1)} %`);
   const point = now.hello && now.hello.points.find((one) => one.name === status.point);
   const known = point && point.sensitivity !== undefined;
@@ -63,19 +75,18 @@ function hear(status) {
   text("npv", status.npv === null ? unknown : `${percent(status.npv)} %`);
   text("fps", `${status.fps.toFixed(0)} a second, ${status.width}×${status.height}`);
   text("dropped", String(status.dropped));
-  text("viewers", String(status.viewers));
-  text("recording", status.recording_refused || status.recording_text || (status.recording ? "on" : "off"));
+  text("viewers", status.served_fps ? `${status.viewers}, each gets ${status.served_fps.toFixed(0)} a second` : String(status.viewers));
+  text("celsius", status.heat);
+  byId("warmth").hidden = !status.heat;
+  text("recording", status.recording_text || status.recording_refused || (status.recording ? "on" : "off"));
+  text("unrecorded", status.recording_refused || "");
+  byId("record").title = status.recording_refused || "";
   press("hide", status.hidden);
   press("record", status.recording);
-  byId("record").disabled = !(now.hello && now.hello.operator) || status.recording_refused !== null;
-  byId("whole").disabled = !(now.hello && now.hello.operator) || !status.chosen;
-  byId("unmark").disabled = !(now.hello && now.hello.operator) || !status.marked;
+  allow();
+  if (now.hello) patient.see(status.case, now.hello);
   settle("featured", status.features_shown);
   settle("heat", status.heatmap);
-  text("size", status.size);
-  text("flag", now.hiding || now.frozen ? "" : status.contradiction || "");
-  list(status.features);
-  strip(status.best);
   settle("reader", status.second_reader);
   byId("grading").hidden = !status.second_reader;
   for (const button of byId("grades").children) {
@@ -86,7 +97,45 @@ function hear(status) {
   settle("prevalence", status.prevalence === null ? "" : String(+percent(status.prevalence, 1)));
   settle("panel", status.moved ? "own" : "auto");
   if (!before || before.events !== status.events) log();
-  cover();
+  follow(status);
+}
+
+// Nothing of the patient before is shown any more.
+function wipe() {
+  if (now.frozen) {
+    thaw();
+    complain("a new case has begun: the page is not frozen any more");
+  }
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  now.painted = null;
+}
+
+// Buttons that do something now; a box drawn on a picture that is held would be put on another one.
+const orders = document.querySelectorAll(".operator");
+function allow() {
+  const { hello, status, frozen } = now, may = hello && hello.operator && status, held = frozen !== null;
+  const idle = may ? { record: status.recording_refused !== null, lesion: held, field: held,
+    whole: held || !status.chosen, unmark: held || !status.marked, panel: held, snapshot: held } : {};
+  for (const part of orders) {
+    const off = !may || Boolean(idle[part.id]);
+    if (part.disabled !== off) part.disabled = off;
+  }
+  text("untouched", held ? "Not on a frozen picture" : "");
+}
+
+// What belongs to the picture that is seen: the newest, or the one that this page holds.
+function show() {
+  const seen = now.frozen ? now.frozen.status : now.status, held = now.frozen && now.frozen.pictures[now.frozen.at];
+  const { record, n } = held || seen;
+  const hidden = now.hiding || now.status.hidden || (now.status.second_reader && now.status.grade === null);
+  estimate(hidden ? { risk: null, reason: now.hiding ? "hidden by the operator" : now.status.record.reason } : record,
+    { threshold: now.status.threshold, n });
+  if (now.frozen) text("age", `not live: frozen ${clock(now.frozen.since)}${moment(", ")}`);
+  text("size", seen.size);
+  text("flag", hidden || now.frozen ? "" : seen.contradiction || "");
+  list(seen.features);
+  strip(hidden ? seen.best.map(([sequence]) => [sequence, null]) : seen.best);
+  cover(hidden);
 }
 
 function list(features) {
@@ -119,27 +168,27 @@ function strip(best) {
   }));
 }
 
-// What a picture is worth. `status` is that of the newest picture, also where an older one is shown.
-function estimate(record, status) {
-  const known = record.risk !== null && !now.hiding;
-  const above = known && record.risk >= status.threshold;
+// What a picture is worth, beside the threshold that is in force now.
+function estimate(record, { threshold, n }) {
+  const known = record.risk !== null;
+  const above = known && record.risk >= threshold;
   const side = above ? "above" : "below";
   text("risk", known ? `${percent(record.risk)} %` : "withheld");
   byId("risk").className = known ? "" : "withheld";
-  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${status.n ? `, ${status.n} frame${status.n === 1 ? "" : "s"}` : ""}`
-    : now.hiding ? "hidden by the operator" : record.reason || "");
+  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${n ? `, ${n} frame${n === 1 ? "" : "s"}` : ""}` : record.reason || "");
   text("category", known ? `${above ? "▲" : "▼"} ${side} threshold` : "");
   byId("category").className = side;
   byId("interval").setAttribute("class", side);
   byId("interval").setAttribute("x", known ? 100 * record.low : 0);
   byId("interval").setAttribute("width", known ? Math.max(1, 100 * (record.high - record.low)) : 0);
   byId("needle").setAttribute("x", known ? 100 * record.risk - 0.4 : -2);
-  byId("notch").setAttribute("x", 100 * status.threshold - 0.25);
+  byId("notch").setAttribute("x", 100 * threshold - 0.25);
   text("age", known && record.age_ms !== null ? `age ${Math.round(record.age_ms)} ms` : "");
 }
 
-function withhold(words) {
-  link("stale", "no picture", words);
+function withhold(state, words) {
+  link("stale", state, words);
+  if (now.frozen) return; // the picture that is held is shown as what it is
   text("risk", "withheld");
   byId("risk").className = "withheld";
   text("range", words);
@@ -152,9 +201,17 @@ function withhold(words) {
 
 function link(state, words, veil) {
   if (document.body.dataset.link !== state) document.body.dataset.link = state;
-  text("words", words);
-  byId("veil").hidden = !veil;
+  headline(words);
+  byId("veil").hidden = !veil || now.frozen !== null;
   text("veil", veil);
+}
+
+// What the cart says, behind what this page does by itself.
+function headline(words) {
+  const { frozen } = now, since = frozen && `frozen since ${clock(frozen.since)}`;
+  text("words", frozen ? `page ${since}, not live; at the cart: ${words}` : words);
+  const cart = document.body.dataset.link === "live" ? "The live picture goes on" : "There is no live picture now";
+  if (frozen) text("then", `Page ${since}${moment(", ")}. ${cart}.`);
 }
 
 function press(id, on) {
@@ -170,11 +227,14 @@ function settle(id, value) {
   if ((key === "checked" || document.activeElement !== part) && part[key] !== value) part[key] = value;
 }
 
-function complain(words) {
-  text("notice", words);
-  clearTimeout(complain.timer);
-  complain.timer = setTimeout(() => text("notice", ""), 8000);
+const clock = (date) => date.toLocaleTimeString();
+
+function say(id, words) {
+  text(id, words);
+  clearTimeout(say[id]);
+  say[id] = setTimeout(() => text(id, ""), document.body.dataset.saidMs);
 }
+const complain = (words) => say("notice", words), announce = (words) => say("done", words);
 
 function paint(bitmap) {
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -184,20 +244,23 @@ function paint(bitmap) {
   context.drawImage(bitmap, 0, 0);
 }
 
-// Hides the panel at once; the next pictures come without the figure.
-function cover() {
-  const panel = now.hiding && !now.frozen && live.view === "annotated" && now.status && now.status.panel;
-  byId("cover").hidden = !panel;
-  if (panel) lay(byId("cover"), canvas, panel);
+// Hides at once what the next pictures come without: the panel and the tint. In a picture that is held the panel would say LIVE.
+function cover(hidden) {
+  const { frozen, painted } = now, newest = !frozen || frozen.at === frozen.pictures.length - 1;
+  const drawn = painted && painted.annotated && newest && (frozen || now.hiding) ? painted.status : null;
+  const tinted = drawn && hidden && drawn.heatmap && drawn.record.risk !== null;
+  const area = tinted ? [0, 0, canvas.width, canvas.height] : drawn && drawn.panel;
+  byId("cover").hidden = !area;
+  text("cover", tinted ? "heat map hidden with the risk" : frozen ? "page frozen" : "");
+  if (area) lay(byId("cover"), canvas, area);
 }
 
 function hide() {
   const on = !now.status.hidden;
   now.hiding = on;
   live.order({ hidden: on });
-  estimate(now.status.record, now.status);
+  show();
   press("hide", on);
-  cover();
 }
 
 let drawn = "lesion"; // or "field": what the box stands for
@@ -206,10 +269,19 @@ function editRegion(what) {
   const { status } = now;
   if (what) drawn = what;
   const rect = what === "lesion" ? status.lesion : what === "field" ? status.region : null;
-  region.edit(what !== null, rect || (status.region && shrunk(status.region)));
+  region.edit(what !== null, rect || (status.region && shrunk(status.region)), what === "field" ? status.chosen : rect !== null, rect === null);
   byId("box").setAttribute("aria-label", `Box around the ${drawn}. Arrow keys move it, Shift and arrow keys change its size, Escape ends.`);
   press("lesion", what === "lesion");
   press("field", what === "field");
+}
+
+// The box goes with what it stands for, and goes away with it: where it was is not where it is.
+function follow(status) {
+  if (!region.settled) return;
+  const there = drawn === "lesion" ? status.lesion : status.chosen && region.rect;
+  if (there) { region.follow(there); return; }
+  editRegion(null);
+  if (drawn === "lesion" && status.marked) complain("the lesion is lost: mark it again");
 }
 
 // The middle of a box, to begin a lesion's box with.
@@ -218,7 +290,7 @@ const shrunk = ([x, y, width, height]) => [x + (width >> 2), y + (height >> 2), 
 // The panel can be dragged where it disturbs least.
 let dragged = null;
 canvas.addEventListener("pointerdown", (event) => {
-  if (region.editing || !now.status || !now.status.panel || !now.hello.operator || live.view !== "annotated") return;
+  if (region.editing || now.frozen || !now.status || !now.status.panel || !now.hello.operator || live.view !== "annotated") return;
   const [x, y] = region.at(event), [left, top, width, height] = now.status.panel;
   if (x < left || y < top || x > left + width || y > top + height) return;
   canvas.setPointerCapture(event.pointerId);
@@ -247,50 +319,72 @@ byId("panel").addEventListener("change", (event) => {
   }
 });
 
+// Holds what is seen here; the cart goes on. Older pictures are fetched at once, for the cart soon forgets them.
 async function freeze() {
-  if (now.frozen) {
-    now.frozen = null;
-    byId("then").hidden = true;
-  } else {
+  if (now.frozen) { thaw(); return; }
+  if (!now.painted || document.body.dataset.link !== "live") { complain("not frozen: there is no live picture"); return; }
+  const { status } = now.painted, pictures = [{ record: status.record, n: status.n }];
+  const frozen = now.frozen = { status, since: new Date(), at: 0, pictures };
+  editRegion(null);
+  held();
+  try {
+    pictures[0].bitmap = await createImageBitmap(canvas);
     const answer = await fetch("/past");
-    if (!answer.ok) { complain((await answer.text()).trim()); return; }
-    const past = await answer.json();
-    now.frozen = { past, at: past.length };
-    text("then", "frozen: this is not live");
-    byId("then").hidden = false;
-  }
-  press("freeze", now.frozen !== null);
-  steppable();
+    if (!answer.ok) throw new Error((await answer.text()).trim());
+    const rows = (await answer.json()).filter(({ record }) => record.captured_ns < status.record.captured_ns);
+    pictures.unshift(...(await Promise.all(rows.map(older))).filter(Boolean));
+    frozen.at = pictures.length - 1;
+  } catch (error) { complain(`no older pictures: ${error.message}`); }
+  if (now.frozen === frozen) held(); else release(frozen);
 }
 
-function steppable() {
-  byId("back").disabled = !now.frozen || now.frozen.at <= 0;
-  byId("forth").disabled = !now.frozen || now.frozen.at >= now.frozen.past.length - 1;
+async function older({ number, record }) {
+  try {
+    const answer = await fetch(`/past/${number}.jpg`);
+    return answer.ok ? { record, bitmap: await createImageBitmap(await answer.blob()) } : null;
+  } catch { return null; } // the others are worth having
 }
 
-async function step(by) {
-  if (!now.frozen) return;
-  const frozen = now.frozen, at = frozen.at + by;
-  if (at < 0 || at >= frozen.past.length) return;
-  frozen.at = at;
-  const { number, record } = frozen.past[at];
-  const answer = await fetch(`/past/${number}.jpg`);
-  if (!answer.ok) { complain("this picture is not kept any more"); return; }
-  const bitmap = await createImageBitmap(await answer.blob());
-  if (now.frozen === frozen && frozen.at === at) {
-    paint(bitmap);
-    const newest = frozen.past[frozen.past.length - 1].record.captured_ns;
-    text("then", `frozen: picture ${at + 1} of ${frozen.past.length}, ${((newest - record.captured_ns) / 1e9).toFixed(1)} s before the last`);
-    estimate({ ...record, ...concealed(record) }, { ...now.status, n: 0 });
-  }
-  bitmap.close();
-  steppable();
+function release({ pictures }) {
+  for (const { bitmap } of pictures) if (bitmap) bitmap.close();
 }
 
-// What must not be seen now must not be seen in an older picture either.
-function concealed(record) {
-  const hidden = now.status.hidden || (now.status.second_reader && now.status.grade === null);
-  return hidden ? { risk: null, reason: now.status.record.reason } : record;
+function thaw() {
+  const { frozen } = now;
+  const newest = frozen.pictures.at(-1).bitmap;
+  if (newest) paint(newest); // which is what `painted` tells of
+  now.frozen = null;
+  release(frozen);
+  held();
+}
+
+function held() {
+  const { frozen } = now;
+  document.body.dataset.held = frozen !== null;
+  canvas.setAttribute("aria-label", frozen ? "Frozen ultrasound picture, not live" : "Live ultrasound picture");
+  byId("then").hidden = !frozen;
+  byId("back").disabled = !frozen || frozen.at <= 0;
+  byId("forth").disabled = !frozen || frozen.at >= frozen.pictures.length - 1;
+  press("freeze", frozen !== null);
+  text("freeze", frozen ? "Go on live" : "Freeze");
+  allow();
+  headline(now.status.record.state);
+  show();
+}
+
+// Which picture is held, in words; none of the one that was frozen.
+function moment(lead) {
+  const { at, pictures, status } = now.frozen;
+  const before = (status.record.captured_ns - pictures[at].record.captured_ns) / 1e9;
+  return before > 0 ? `${lead}picture ${at + 1} of ${pictures.length}, ${before.toFixed(1)} s earlier` : "";
+}
+
+function step(by) {
+  const { frozen } = now;
+  if (!frozen || !frozen.pictures[frozen.at + by]) return;
+  frozen.at += by;
+  paint(frozen.pictures[frozen.at].bitmap);
+  held();
 }
 
 async function snapshot() {
@@ -298,10 +392,29 @@ async function snapshot() {
   if (!answer.ok) { complain((await answer.text()).trim()); return; }
   const file = document.createElement("a");
   file.href = URL.createObjectURL(await answer.blob());
-  file.download = `sonocart-${new Date().toISOString().replace(/[:.]/g, "-")}.jpg`;
+  file.download = now.saved = `sonocart-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.jpg`;
   file.click();
   setTimeout(() => URL.revokeObjectURL(file.href), 10000);
   live.order({ snapshot: true });
+}
+
+// What has been kept and where, as the cart has noted it.
+function kept({ kind, text: words }) {
+  const { recording, recording_text: tape } = now.status;
+  const noted = recording ? `in the log and ${tape}` : "in the log; nothing is being recorded";
+  if (kind === "mark") announce(`Mark kept ${noted}.`);
+  if (kind === "snapshot") {
+    const file = now.saved ? `kept in this browser's downloads as ${now.saved}` : "taken on another page";
+    announce(`Snapshot ${file}.`);
+    now.saved = null;
+  }
+  if (kind === "recording") announce(words === "recording: on" ? "Recording has begun." : "Recording has ended; it is under Recordings.");
+  if (kind === "grade" && words !== "grade: none") announce(`Graded: ${words.replace("grade: ", "")}.`);
+  if (kind === "choice" && words.startsWith("second reader")) {
+    announce(`A new case has begun: ${now.status.marked ? "the lesion is still marked" : "no lesion is marked"}.`);
+  }
+  if (kind === "dicom") announce(`For the archive: ${words}.`);
+  if (kind === "black box") announce(`Last minute: ${words}.`);
 }
 
 async function log() {
@@ -310,7 +423,10 @@ async function log() {
   try {
     const answer = await fetch(`/events?after=${now.event}`);
     if (!answer.ok) return;
-    for (const event of await answer.json()) {
+    const events = await answer.json(), told = log.known; // what lies in the past is not told as news
+    log.known = true;
+    for (const event of events) {
+      if (told) kept(event);
       now.event = Math.max(now.event, event.number);
       const line = document.createElement("li"), time = document.createElement("time");
       time.dateTime = event.utc;
@@ -325,6 +441,7 @@ async function log() {
 
 // The line is gone: because the cart is, or because this visitor has not said who it is.
 async function knock() {
+  patient.forget();
   now.event = 0;
   byId("log").replaceChildren();
   try {
@@ -353,9 +470,17 @@ byId("featured").addEventListener("change", (event) => live.order({ features: ev
 byId("heat").addEventListener("change", (event) => live.order({ heatmap: event.target.checked }));
 byId("view").addEventListener("change", (event) => live.look(event.target.value));
 byId("point").addEventListener("change", (event) => live.order({ point: event.target.value }));
-byId("prevalence").addEventListener("change", (event) =>
-  live.order({ prevalence: event.target.value === "" ? null : Number(event.target.value) / 100 }));
-byId("reader").addEventListener("change", (event) => live.order({ second_reader: event.target.checked, grade: null }));
+byId("prevalence").addEventListener("change", ({ target }) => {
+  const { valid } = target.validity;
+  target.setAttribute("aria-invalid", !valid);
+  text("unlikely", valid ? "" : "Not taken: give a number from 0.1 to 99.9, or nothing.");
+  if (valid) live.order({ prevalence: target.value === "" ? null : Number(target.value) / 100 });
+});
+// The same lesion is before the reader, so its mark goes along into the new case, from where it is now.
+byId("reader").addEventListener("change", ({ target }) => {
+  const { lesion } = now.status;
+  live.order({ second_reader: target.checked, grade: null, ...(lesion && { lesion }) });
+});
 byId("case").addEventListener("click", () => live.order({ grade: null }));
 byId("hide").addEventListener("click", hide);
 byId("freeze").addEventListener("click", freeze);
@@ -363,6 +488,7 @@ byId("back").addEventListener("click", () => step(-1));
 byId("forth").addEventListener("click", () => step(1));
 byId("snapshot").addEventListener("click", snapshot);
 byId("record").addEventListener("click", () => live.order({ recording: !now.status.recording }));
+byId("box-file").addEventListener("click", () => live.order({ black_box: true }));
 byId("mark").addEventListener("click", () => live.order({ mark: `mark at ${new Date().toLocaleTimeString()}` }));
 
 const KEYS = { h: "hide", f: "freeze", s: "snapshot", r: "record", m: "mark" };
@@ -381,7 +507,9 @@ addEventListener("keydown", (event) => {
 setInterval(() => {
   const age = performance.now() - now.picture;
   if (age < STALE_MS) return;
-  withhold(now.hung || (now.picture ? `no picture for ${Math.floor(age / 1000)} s` : "waiting for the first picture"));
+  const said = !now.hung && performance.now() - now.heard < HEARD_MS ? now.status.record : null; // the cart knows why
+  const waiting = now.picture ? `no picture for ${Math.floor(age / 1000)} s` : "waiting for the first picture";
+  withhold(said ? said.state : "no picture", now.hung || (said && said.reason) || waiting);
 }, 200);
 
 const given = new URLSearchParams(location.hash.slice(1)).get("token");

@@ -32,7 +32,8 @@ function add(clip) {
   cell(row, new Date(about.began).toLocaleString());
   cell(row, `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
   cell(row, `${(clip.size / 1e6).toFixed(1)} MB`);
-  cell(row, [about.state, about.reason, about.raw ? "whole picture" : ""].filter(Boolean).join(", "));
+  const left = about.missed ? `without ${about.missed} of ${about.frames + about.missed} pictures: the encoder was too slow` : "";
+  cell(row, [left && about.state === "complete" ? "closed in order" : about.state, about.reason, left, about.raw ? "whole picture" : ""].filter(Boolean).join(", "));
   cell(row, ...clip.parts.flatMap((part) => {
     const link = document.createElement("a");
     link.href = `/recordings/${clip.id}/${part}`;

@@ -1,11 +1,11 @@
 // A rectangle over the picture, drawn and changed by mouse, finger or keys, in the picture's own pixels.
-const LEAST = 16, STEP = 8;
+const LEAST = 16, STEP = 8, SETTLED_MS = 1000;
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 export class Region {
   constructor(canvas, box, apply) {
     this.canvas = canvas; this.box = box; this.apply = apply;
-    this.editing = false; this.rect = null; this.drag = null;
+    Object.assign(this, { editing: false, known: false, offered: false, rect: null, drag: null, sent: 0 });
     canvas.addEventListener("pointerdown", (event) => this.down(event, "new"));
     box.addEventListener("pointerdown", (event) => this.down(event, event.target.dataset.edge || "move"));
     for (const part of [canvas, box]) {
@@ -17,9 +17,9 @@ export class Region {
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
-  edit(on, rect) {
-    this.editing = on;
-    this.drag = null;
+  // `known`: the cart has what the box stands for. `offered`: nothing is there yet, so a drag draws, wherever it begins.
+  edit(on, rect, known, offered) {
+    Object.assign(this, { editing: on, drag: null, known, offered, sent: 0 });
     const { width, height } = this.canvas;
     if (on) this.rect = rect || [width >> 2, height >> 2, width >> 1, height >> 1];
     this.canvas.classList.toggle("drawing", on);
@@ -38,6 +38,7 @@ export class Region {
     if (!this.editing || event.button) return;
     event.preventDefault();
     event.currentTarget.setPointerCapture(event.pointerId);
+    if (this.offered && kind === "move") kind = "new";
     this.drag = { kind, from: this.at(event), rect: [...this.rect] };
     this.box.focus();
   }
@@ -72,7 +73,7 @@ export class Region {
     if (!this.drag) return;
     const moved = this.rect.some((value, i) => value !== this.drag.rect[i]);
     this.drag = null;
-    if (moved) this.apply(this.rect);
+    if (moved) this.send();
   }
 
   key(event) {
@@ -83,7 +84,25 @@ export class Region {
     const [left, top, width, height] = this.rect;
     if (event.shiftKey) this.place(left, top, width + way[0], height + way[1]);
     else this.place(left + way[0], top + way[1], width, height);
+    this.send();
+  }
+
+  send() {
+    this.known = true;
+    this.offered = false;
+    this.sent = performance.now();
     this.apply(this.rect);
+  }
+
+  // True where the box stands for what the cart knows, and nobody is changing it or has just done so.
+  get settled() {
+    return this.editing && this.known && !this.drag && performance.now() - this.sent >= SETTLED_MS;
+  }
+
+  // Where the cart sees it now.
+  follow(rect) {
+    this.rect = [...rect];
+    this.draw();
   }
 
   draw() {

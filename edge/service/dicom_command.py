@@ -4,10 +4,13 @@ Examples:
   sonocart dicom write --still s.png --field 312,80,900,820 --finding f.json --out study
   sonocart dicom write --clip clean.mp4 --annotated-clip overlay.mp4 --field 312,80,900,820 \
       --panel 1300,80,560,400 --worklist order.wl --identified --out study
-  sonocart dicom echo --to ARCHIVE@10.0.0.5:104
+  sonocart dicom echo
   sonocart dicom send study --to ARCHIVE@10.0.0.5:104
+  sonocart dicom send --due
   sonocart dicom queue
+  sonocart dicom queue --retry --json
 
+Queue, PACS and own title are those of [dicom] in /etc/sonocart/sonocart.toml (or --config) unless given.
 Without --identified no name, order or date is written. Everything outside --field is blacked out.
 """
 
@@ -16,31 +19,37 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import asdict, replace
-from datetime import datetime
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import track
+from typing import TYPE_CHECKING
 
 from edge.contract.roi import Roi
 from edge.errors import NoInputError, TransferError, UnavailableError, UsageError
-from edge.outputs.dicom.exam import Clip, Exam, Still, Uncut
-from edge.outputs.dicom.finding import Finding, read_finding
-from edge.outputs.dicom.media import read_clip, read_still
-from edge.outputs.dicom.order import Order, Subject
-from edge.outputs.dicom.outbox import Item, Outbox
-from edge.outputs.dicom.pacs import Connection, Outcome, Pacs
-from edge.outputs.dicom.worklist import read_worklist
-from edge.outputs.dicom.write import write_exam
+from edge.outputs.dicom.address import Pacs
+from edge.service.config import SYSTEM_FILE, read_settings
+from edge.settings import DicomSettings
+from edge.subverbs import add_verb
+
+if TYPE_CHECKING:
+    from edge.outputs.dicom.outbox import Item
 
 QUEUE = Path("runs/dicom-queue")
+
+_WRITE = """Write an examination's pictures, clips and finding as DICOM objects. Without --identified no name,
+order or date is written. Everything outside --field is blacked out."""
+_SEND = """Put files or folders into the queue and try to store all that waits there. What the archive does
+not take stays in the queue and is tried again later."""
+_ECHO = "Ask a PACS whether it is there and knows this application entity (C-ECHO)."
+_LIST = "Show what waits in the queue, what was refused and why."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the four actions."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="write|send|queue|echo")
-    write = actions.add_parser("write", help="pictures and a finding to a folder of DICOM files")
+    write = add_verb(
+        actions, "write", "pictures and a finding to a folder of DICOM files", _WRITE, _write, __doc__
+    )
     for name, what in (("still", "a PNG, JPEG or BMP"), ("clip", "a video file")):
         write.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what} as the scanner showed it")
         write.add_argument(f"--annotated-{name}", type=Path, metavar="FILE", help=f"{what} with the overlay")
@@ -62,107 +71,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     write.add_argument("--patient-id", metavar="ID", help="patient, if there is no worklist")
     write.add_argument("--patient-name", default="", metavar="FAMILY^GIVEN")
     write.add_argument("--identified", action="store_true", help="write the patient's name, order and dates")
-    write.add_argument("--subject", default=Subject().code, metavar="CODE", help="code instead of a name")
+    write.add_argument(
+        "--subject", default=DicomSettings().subject, metavar="CODE", help="code instead of a name"
+    )
     write.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    write.set_defaults(do=_write)
-
-    send = actions.add_parser("send", help="queue files or folders and try to store what waits")
+    send = add_verb(
+        actions, "send", "queue files or folders and try to store what waits", _SEND, _send, __doc__
+    )
     send.add_argument("what", nargs="*", type=Path, metavar="FILE|FOLDER")
     send.add_argument("--due", action="store_true", help="leave what is to be tried later")
-    send.set_defaults(do=_send)
-    echo = actions.add_parser("echo", help="ask a PACS whether it is there")
-    echo.set_defaults(do=_echo)
+    echo = add_verb(actions, "echo", "ask a PACS whether it is there", _ECHO, _echo, __doc__)
     for action in (send, echo):
-        action.add_argument("--to", required=True, metavar="AET@HOST:PORT")
-        action.add_argument("--from", dest="own_title", default="SONOCART", metavar="AET")
-    queue = actions.add_parser("queue", help="what waits and what was refused")
+        action.add_argument("--to", metavar="AET@HOST:PORT", help="default: [dicom] pacs")
+        action.add_argument("--from", dest="own_title", metavar="AET", help="default: [dicom] own_title")
+    queue = add_verb(actions, "queue", "what waits and what was refused", _LIST, _queue, __doc__)
     queue.add_argument("--retry", action="store_true", help="let what was refused wait again")
-    queue.set_defaults(do=_queue)
     for action in (send, queue):
-        action.add_argument("--queue", type=Path, default=QUEUE, metavar="FOLDER", help=f"default {QUEUE}")
+        action.add_argument(
+            "--queue", type=Path, metavar="FOLDER", help=f"default: [dicom] queue; without one {QUEUE}"
+        )
+    for action in (send, echo, queue):
+        action.add_argument("--config", type=Path, metavar="FILE", help=f"default {SYSTEM_FILE}")
     for action in (write, send, queue):
         action.add_argument("--json", action="store_true", help="the report as JSON")
 
 
 def main(args: argparse.Namespace) -> int:
     """Do one of the four."""
-    code: int = args.do(args)
+    code: int = args.run(args)
     return code
 
 
 def _write(args: argparse.Namespace) -> int:
-    finding = None if args.finding is None else read_finding(args.finding)
-    written = write_exam(
-        Exam(
-            identity=_identity(args),
-            captured_at=_captured_at(args.at, finding),
-            field=_field(args.field),
-            panels=tuple(args.panel),
-            pixel_mm=args.pixel_mm,
-            finding=finding,
-            still=_still(args.still),
-            clip=_clip(args.clip),
-            annotated_still=_still(args.annotated_still),
-            annotated_clip=_clip(args.annotated_clip),
-        ),
-        args.out,
-    )
-    names = [path.name for path in written.files]
-    if args.json:
-        print(json.dumps({"folder": str(written.folder), "files": names, "study_uid": written.study_uid}))
-    else:
-        print(f"{written.folder}: {', '.join(names)}\nstudy {written.study_uid}")
-    return 0
+    from edge.outputs.dicom.write_command import write
+
+    return write(args)
 
 
-def _still(path: Path | None) -> Still | None:
-    return None if path is None else read_still(path)
+class _Chosen:
+    """What is given, or else what the service on this cart is told, which is read once and only then."""
 
+    def __init__(self, args: argparse.Namespace):
+        self._args = args
 
-def _clip(path: Path | None) -> Clip | None:
-    if path is None:
-        return None
-    clip, console = read_clip(path), Console(stderr=True)
-    frames = track(
-        clip.frames, f"encoding {path.name}", console=console, transient=True, disable=not console.is_terminal
-    )
-    return replace(clip, frames=frames)
+    @cached_property
+    def _configured(self) -> DicomSettings:
+        if self._args.config is None and not SYSTEM_FILE.exists():
+            return DicomSettings()
+        return read_settings(self._args.config or SYSTEM_FILE, {}).dicom
 
+    @property
+    def queue(self) -> Path:
+        return self._args.queue or self._configured.queue or QUEUE
 
-def _field(text: str) -> Roi | Uncut:
-    return next((uncut for uncut in Uncut if uncut.value == text), None) or Roi.parse(text)
-
-
-def _captured_at(text: str | None, finding: Finding | None) -> datetime:
-    if text is None:
-        if finding is None:
+    @property
+    def pacs(self) -> Pacs:
+        address = self._args.to or self._configured.pacs
+        if address is None:
             raise UsageError(
-                "without --finding the time of capture is needed: --at 2026-11-20T10:11:12+01:00"
+                "no PACS is given, nor set in a configuration as [dicom] pacs. Give --to AET@HOST:PORT"
             )
-        return finding.captured_at
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"'{text}' is not a time, expected 2026-11-20T10:11:12+01:00") from None
-    return when if when.tzinfo is not None else when.astimezone()
-
-
-def _identity(args: argparse.Namespace) -> Order | Subject:
-    named = args.worklist is not None or args.patient_id is not None
-    if named != args.identified:
-        raise UsageError(
-            "a worklist or --patient-id names the patient, and --identified writes the name: give both, or "
-            "neither for a study without identity"
-        )
-    if args.worklist is not None:
-        return read_worklist(args.worklist, args.accession)
-    if args.patient_id is not None:
-        return Order(args.patient_id, args.patient_name, accession_number=args.accession or "")
-    return Subject(args.subject)
+        return Pacs.parse(address, self._args.own_title or self._configured.own_title)
 
 
 def _send(args: argparse.Namespace) -> int:
-    pacs, outbox = Pacs.parse(args.to, args.own_title), Outbox(args.queue)
+    from edge.outputs.dicom.outbox import Outbox
+    from edge.outputs.dicom.pacs import Connection
+
+    chosen = _Chosen(args)
+    pacs, folder = chosen.pacs, chosen.queue
+    outbox = Outbox(folder)
     if args.what:
         outbox.put(_files(args.what))
     tally = outbox.send(Connection(pacs), time.time() if args.due else None)
@@ -173,12 +151,10 @@ def _send(args: argparse.Namespace) -> int:
     if tally.refused:
         raise TransferError(
             f"{pacs.title} refused {tally.refused} of the objects: {tally.why}. They lie in "
-            f"'{args.queue}/refused'. When the cause is gone: sonocart dicom queue --retry"
+            f"'{folder}/refused'. When the cause is gone: sonocart dicom queue --retry"
         )
     if tally.waiting:
-        raise UnavailableError(
-            f"{tally.why}. {tally.waiting} objects wait in '{args.queue}'; send again later"
-        )
+        raise UnavailableError(f"{tally.why}. {tally.waiting} objects wait in '{folder}'; send again later")
     return 0
 
 
@@ -193,17 +169,24 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 def _echo(args: argparse.Namespace) -> int:
-    pacs = Pacs.parse(args.to, args.own_title)
+    from edge.outputs.dicom.pacs import Connection, Outcome
+
+    pacs = _Chosen(args).pacs
     with Connection(pacs) as connection:
         delivery = connection.echo()
     if delivery.outcome is not Outcome.STORED:
-        raise UnavailableError(f"{args.to} does not answer as a PACS: {delivery.why}")
-    print(f"{args.to} answers")
+        raise UnavailableError(f"{pacs} does not answer as a PACS: {delivery.why}")
+    print(f"{pacs} answers")
     return 0
 
 
 def _queue(args: argparse.Namespace) -> int:
-    outbox = Outbox(args.queue)
+    from edge.outputs.dicom.outbox import Outbox
+
+    folder = _Chosen(args).queue
+    outbox = Outbox(folder)
+    if not folder.is_dir():
+        raise NoInputError(f"queue '{folder}' is not a folder; give that of [dicom] queue with --queue")
     if args.retry:
         outbox.retry()
     rows = {"waiting": outbox.waiting(), "refused": outbox.refused()}
