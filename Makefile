@@ -7,7 +7,9 @@ STUDY ?= studies/busi
 FOLDS ?= 4
 EPOCHS ?= 30
 
-.PHONY: help venv demo test test-slow test-pythons test-page test-kill test-gpu check bench agreement kernels deb test-vm test-vm-core clean
+TOOLS := chromium dicom3tools udev xdotool xvfb
+
+.PHONY: help venv tools demo test test-slow test-pythons test-page test-kill test-gpu check bench agreement kernels deb test-vm test-vm-core clean
 
 help: ## this text
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -20,6 +22,10 @@ venv: .venv/stamp ## install everything the other targets need into .venv
 	$(BIN)/pip install --disable-pip-version-check --progress-bar off --quiet -c constraints.txt -e '.[train,dicom,screen,dev,kernels]'
 	@touch $@
 
+tools: ## Debian's packages without which some tests skip: browser, DICOM validator, X server (root, apt)
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TOOLS) > /dev/null
+
 demo: venv ## study, training, export, INT8 and a live overlay; SECONDS=20 ends by itself
 	$(BIN)/sonocart demo --out runs/demo $(if $(SECONDS),--seconds $(SECONDS))
 
@@ -29,7 +35,6 @@ check: venv ## style, types and the arrows between packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# dciodvfy checks the DICOM objects where it is installed: apt-get install dicom3tools
 test: check ## check, then every test that this machine can run in a few minutes
 	$(BIN)/pytest -n 2 -m 'not slow'
 
