@@ -22,7 +22,7 @@ from edge.contract.signature_loss import telling_of_signature
 from edge.engines.cuda import load_driver
 from edge.engines.golden import check_golden
 from edge.engines.tensorrt import TensorrtEngine
-from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_file
+from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, require_pycuda, sidecar_file
 from edge.engines.tensorrt_layers import count_precisions, read_layers, table
 from edge.errors import NoInputError, UsageError
 
@@ -73,16 +73,17 @@ def build(
         What stands beside the plan, and the timing cache for the next build.
 
     Raises:
-        UnavailableError: no GPU, or no TensorRT that is new enough.
+        UnavailableError: no GPU, no TensorRT that is new enough, or no pycuda.
         DataError: TensorRT cannot read the graph.
         InternalError: the build failed, or the golden frames do not hold. The bundle is as it was.
         KeyboardInterrupt: `cancelled` was set.
     """
     report = read_report(bundle, precision)
     driver = load_driver()
-    key = machine_key(bundle, precision, driver)
+    key = machine_key(bundle, precision, driver, settings.dla)
+    require_pycuda()  # before the plan is compiled, which takes minutes
     plan = build_plan(bundle.model(precision), settings, timing_cache, progress, cancelled)
-    engine = TensorrtEngine(plan.data, bundle.spec, precision, driver)
+    engine = TensorrtEngine(plan.data, bundle.spec, precision, driver, dla=settings.dla)
     try:
         sidecar = Sidecar(
             key=key,

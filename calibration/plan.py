@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from edge.errors import DataError, InternalError, UnavailableError
 
 if TYPE_CHECKING:
     import tensorrt as trt
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Plan:
 
 
 Report = Callable[[str, str | None, int, int], None]
-"""Called with a phase's name, its parent's, the steps done and their number."""
+"""Called with a phase's name, its parent's, the steps done and their number; never by two threads at once."""
 
 
 def build_plan(
@@ -50,8 +53,9 @@ def build_plan(
     Args:
         model: ONNX bytes; all types are in the graph, for TensorRT may choose none (strongly typed).
         settings: how.
-        timing_cache: of an earlier build on this machine, or empty. A foreign one is ignored by TensorRT.
-        report: progress, called in this thread.
+        timing_cache: of an earlier build, or empty. One of another GPU or TensorRT is left aside, with a
+            warning.
+        report: progress, called from TensorRT's own threads, by one of them at a time.
         cancelled: set it to give up at the next step.
 
     Raises:
@@ -62,11 +66,11 @@ def build_plan(
     """
     import tensorrt as trt
 
-    logger, recorder = make_logger(), make_recorder()
-    builder = trt.Builder(logger)
+    log, recorder = make_logger(), make_recorder()
+    builder = trt.Builder(log)
     builder.error_recorder = recorder
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
-    parser = trt.OnnxParser(network, logger)
+    parser = trt.OnnxParser(network, log)
     if not parser.parse(model):
         errors = [_describe(parser.get_error(index)) for index in range(parser.num_errors)]
         raise DataError(f"TensorRT {trt.__version__} cannot read the graph:\n  " + "\n  ".join(errors))
@@ -77,9 +81,9 @@ def build_plan(
     # TensorRT multiplies FP32 in TF32 unless told otherwise: ten bits where the graph says 23, which the
     # measures' sums over a whole picture were never judged with
     config.clear_flag(trt.BuilderFlag.TF32)
-    config.set_timing_cache(config.create_timing_cache(timing_cache), True)
+    _attach(config, timing_cache)
     if settings.dla is not None:
-        if settings.dla >= builder.num_DLA_cores:
+        if not 0 <= settings.dla < builder.num_DLA_cores:
             raise UnavailableError(
                 f"this machine has {builder.num_DLA_cores} DLA cores for TensorRT {trt.__version__}, "
                 f"so there is no number {settings.dla}; leave out --dla"
@@ -101,6 +105,20 @@ def build_plan(
     return Plan(bytes(plan), bytes(config.get_timing_cache().serialize()))
 
 
+def _attach(config: trt.IBuilderConfig, timing_cache: bytes) -> None:
+    """The timings, if they were taken on this GPU with this TensorRT; else none, to be filled.
+
+    The timings of another device are never asked for: they would choose kernels for it.
+    """
+    cache = config.create_timing_cache(timing_cache)
+    if cache is not None and config.set_timing_cache(cache, False):
+        return
+    logger.warning("the timing cache is of another GPU or TensorRT, or damaged; it is not used")
+    empty = config.create_timing_cache(b"")
+    assert empty is not None
+    config.set_timing_cache(empty, False)
+
+
 def _describe(error: trt.ParserError) -> str:
     node = f"node {error.node()} '{error.node_name()}' ({error.node_operator()})"
     return f"{node}: {error.desc()} [{error.code()}]"
@@ -110,23 +128,30 @@ def _make_monitor(report: Report, cancelled: threading.Event) -> trt.IProgressMo
     import tensorrt as trt
 
     class Monitor(trt.IProgressMonitor):
-        """TensorRT calls it from its own threads, and an exception in it would end the process."""
+        """TensorRT calls it from several threads of its own.
+
+        An exception in it is printed by the bindings and gives the build up, without reaching the caller.
+        """
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
+            self._lock = threading.Lock()
             self._steps: dict[str, tuple[str | None, int]] = {}
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self._steps[phase_name] = (parent_phase, num_steps)
-            report(phase_name, parent_phase, 0, num_steps)
+            with self._lock:
+                self._steps[phase_name] = (parent_phase, num_steps)
+                report(phase_name, parent_phase, 0, num_steps)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            parent, steps = self._steps.get(phase_name, (None, step + 1))
-            report(phase_name, parent, step + 1, steps)
+            with self._lock:
+                parent, steps = self._steps.get(phase_name, (None, step + 1))
+                report(phase_name, parent, step + 1, steps)
             return not cancelled.is_set()
 
         def phase_finish(self, phase_name: str) -> None:
-            parent, steps = self._steps.pop(phase_name, (None, 1))
-            report(phase_name, parent, steps, steps)
+            with self._lock:
+                parent, steps = self._steps.pop(phase_name, (None, 1))
+                report(phase_name, parent, steps, steps)
 
     return Monitor()

@@ -3,7 +3,7 @@
 A plan fits one GPU, one TensorRT and one driver: build on the cart or on its twin. The golden frames run
 through the new engine before it enters the bundle, and what really runs in which precision is printed. Ctrl-C
 gives up at the next step and leaves the bundle as it was. An engine that enters it drops its signature: sign
-again.
+again. An engine for an accelerator (--dla) stands beside the GPU's and runs where there is none for the GPU.
 
 Examples:
   sonocart build runs/bundle --precision int8

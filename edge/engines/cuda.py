@@ -76,14 +76,15 @@ class Driver:
             enqueue: only starts work in `stream`; has run once before, so that nothing is allocated lazily.
 
         Raises:
-            EngineError: something in it cannot be captured. The stream is usable again.
+            EngineError: something in it cannot be captured.
+            BaseException: what `enqueue` raised. The stream is usable again in any case.
         """
         handle = ctypes.c_void_p(stream)
         graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
         self.call("cuStreamBeginCapture_v2", handle, _THREAD_LOCAL)
         try:
             enqueue()
-        except EngineError:
+        except BaseException:
             # Ends the capture, whatever it says of the spoilt recording.
             self._library.cuStreamEndCapture(handle, ctypes.byref(graph))
             if graph:

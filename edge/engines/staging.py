@@ -42,15 +42,15 @@ class Staging:
         self._layout = Layout(frame.format, bounds, part.nbytes // roi.height, frame.full_range)
         return True
 
-    def start(self, tensor: int, stream: object) -> None:
-        """Start upload and kernel in `stream`, into the device's `tensor`.
-
-        Raises:
-            EngineError: nothing is staged.
-        """
-        layout = self._layout
-        if layout is None:
+    def require_loaded(self) -> None:
+        """Raises EngineError where no frame is staged."""
+        if self._layout is None:
             raise EngineError("no frame is staged")
+
+    def start(self, tensor: int, stream: object) -> None:
+        """Start upload and kernel in `stream`, into the device's `tensor`; a frame is staged."""
+        layout = self._layout
+        assert layout is not None
         if layout != self._configured:
             self._prepare.configure(plan_launch(layout, layout.bounds, *self._size))
             self._configured = layout

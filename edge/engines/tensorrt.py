@@ -21,8 +21,8 @@ from edge.contract.spec import ModelSpec
 from edge.engines.base import EngineError, Inference, Phases, checked
 from edge.engines.cuda import Driver, Graph, load_driver
 from edge.engines.pinned import Buffer
-from edge.engines.staging import make_staging
-from edge.engines.tensorrt_key import find_plan, machine_key, tensorrt_version
+from edge.engines.staging import Staging, make_staging
+from edge.engines.tensorrt_key import find_plan, machine_key, require_pycuda
 from edge.engines.tensorrt_log import make_logger, make_recorder
 
 if TYPE_CHECKING:
@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 class TensorrtEngine:
     """One plan on the first GPU. See `Engine` for the life cycle; `spec` decides names, types and shapes."""
 
-    def __init__(self, plan: bytes, spec: ModelSpec, precision: str, driver: Driver, *, spin: bool = False):
+    def __init__(
+        self,
+        plan: bytes,
+        spec: ModelSpec,
+        precision: str,
+        driver: Driver,
+        *,
+        dla: int | None = None,
+        spin: bool = False,
+    ):
         """Deserialise a plan and record its graph.
 
         Args:
@@ -40,61 +49,77 @@ class TensorrtEngine:
             spec: of the bundle.
             precision: of the graph behind the plan, for reports.
             driver: from `load_driver`, which proves that there is a GPU.
+            dla: number of the deep learning accelerator that the plan was built for, if for one.
             spin: the thread waits busily for the GPU: some microseconds sooner, a core lost.
 
         Raises:
-            EngineError: TensorRT cannot load or run the plan, or its tensors are not the specification's.
+            EngineError: TensorRT or CUDA cannot load or run the plan, or its tensors are not the
+                specification's.
         """
         import pycuda.driver as cuda
-        import tensorrt as trt
 
         self._owner = threading.get_ident()
         self._driver = driver
         self._precision = precision
         self._cuda_error: type[Exception] = cuda.Error
+        self._context: Any = None
         self._graph: Graph | None = None
         self._graph_staged: Graph | None = None
+        self._frames: Staging | None = None
         self._failure: str | None = None
-        device = driver.device()
-        self._name = f"TensorRT {trt.__version__}, {device.name}"
-        cuda.init()
-        self._context: Any = cuda.Device(0).retain_primary_context()
-        self._context.push()
         try:
-            self._errors = make_recorder()
-            runtime = trt.Runtime(make_logger())
-            runtime.error_recorder = self._errors
-            engine = runtime.deserialize_cuda_engine(plan)
-            if engine is None:
-                raise self._error("TensorRT cannot load the plan")
-            self._runtime, self._engine = runtime, engine  # in this order they must live
-            _check_tensors(engine, spec)
-            context = engine.create_execution_context(trt.ExecutionContextAllocationStrategy.STATIC)
-            if context is None:
-                raise self._error("TensorRT cannot make an execution context; is the GPU's memory full?")
-            self._execution = context
-            self._stream: Any = cuda.Stream()
-            wait = cuda.event_flags.DISABLE_TIMING
-            self._done: Any = cuda.Event(wait if spin else wait | cuda.event_flags.BLOCKING_SYNC)
-            self._input = Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
-            self._risk, self._heatmap, self._ood = (
-                Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
-                for name in ("risk", "heatmap", "ood")
-            )
-            addresses = {
-                spec.input.name: self._input,
-                "risk": self._risk,
-                "heatmap": self._heatmap,
-                "ood": self._ood,
-            }
-            self._frames = make_staging(driver, spec, mapped=device.integrated)
-            for name, buffer in addresses.items():
-                if not context.set_tensor_address(name, buffer.address):
-                    raise self._error(f"TensorRT does not take the address of '{name}'")
-            self._guard(self._first_run)
+            self._open(plan, spec, dla, spin)
+        except cuda.Error as error:
+            self.close()
+            raise EngineError(f"CUDA: {error}") from error
         except BaseException:
             self.close()
             raise
+
+    def _open(self, plan: bytes, spec: ModelSpec, dla: int | None, spin: bool) -> None:
+        import pycuda.driver as cuda
+        import tensorrt as trt
+
+        device = self._driver.device()
+        where = device.name if dla is None else f"{device.name}, DLA {dla}"
+        self._name = f"TensorRT {trt.__version__}, {where}"
+        cuda.init()
+        primary = cuda.Device(0).retain_primary_context()
+        primary.push()
+        self._context = primary
+        self._errors = make_recorder()
+        runtime = trt.Runtime(make_logger())
+        runtime.error_recorder = self._errors
+        if dla is not None:
+            runtime.DLA_core = dla
+        engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise self._error("TensorRT cannot load the plan")
+        self._runtime, self._engine = runtime, engine  # in this order they must live
+        _check_tensors(engine, spec)
+        context = engine.create_execution_context(trt.ExecutionContextAllocationStrategy.STATIC)
+        if context is None:
+            raise self._error("TensorRT cannot make an execution context; is the GPU's memory full?")
+        self._execution = context
+        self._stream: Any = cuda.Stream()
+        wait = cuda.event_flags.DISABLE_TIMING
+        self._done: Any = cuda.Event(wait if spin else wait | cuda.event_flags.BLOCKING_SYNC)
+        self._input = Buffer(spec.input.shape, np.uint8, mapped=device.integrated)
+        self._risk, self._heatmap, self._ood = (
+            Buffer(spec.output(name).shape, np.float32, mapped=device.integrated)
+            for name in ("risk", "heatmap", "ood")
+        )
+        addresses = {
+            spec.input.name: self._input,
+            "risk": self._risk,
+            "heatmap": self._heatmap,
+            "ood": self._ood,
+        }
+        self._frames = make_staging(self._driver, spec, mapped=device.integrated)
+        for name, buffer in addresses.items():
+            if not context.set_tensor_address(name, buffer.address):
+                raise self._error(f"TensorRT does not take the address of '{name}'")
+        self._guard(self._first_run)
 
     @property
     def name(self) -> str:
@@ -126,11 +151,15 @@ class TensorrtEngine:
 
     def stage(self, frame: Frame, roi: Roi) -> bool:
         """See `FrameEngine.stage`. Plain memory: any thread may write it, and no call of CUDA is made."""
-        return self._frames is not None and self._frames.load(frame, roi)
+        frames = self._frames  # closing in another thread lets go of it
+        return frames is not None and frames.load(frame, roi)
 
     def infer_staged(self) -> tuple[Inference, NDArray[np.uint8]]:
         """See `FrameEngine.infer_staged`: upload, kernel, network and download in one stream."""
         self._require_usable()
+        if self._frames is None:
+            raise EngineError("this engine makes no tensors itself")
+        self._frames.require_loaded()  # not guarded: one asked too soon may go on
         self._risk.host.fill(np.nan)
         self._guard(self._run_staged)
         return self._outputs(), self._input.host.copy()
@@ -166,8 +195,9 @@ class TensorrtEngine:
                 except EngineError as error:
                     self._failure = str(error)  # a lost context frees nothing, and takes everything with it
         # In this order: what is used by another goes last.
-        users = ("_graph", "_graph_staged", "_frames", "_execution", "_engine", "_runtime")
-        for name in (*users, "_input", "_risk", "_heatmap", "_ood", "_stream"):
+        self._graph = self._graph_staged = self._frames = None
+        users = ("_execution", "_engine", "_runtime")
+        for name in (*users, "_input", "_risk", "_heatmap", "_ood", "_done", "_stream"):
             if hasattr(self, name):
                 delattr(self, name)
         context.pop()
@@ -286,12 +316,13 @@ def tensorrt_engine(bundle: Bundle, precision: str, *, spin: bool = False) -> Te
     """The bundle's engine of `precision` for this machine; its key is compared before it is deserialised.
 
     Raises:
-        UnavailableError: no GPU, no TensorRT, or one that is too old.
+        UnavailableError: no GPU, no TensorRT or one that is too old, or no pycuda.
         NoInputError: no engine of that precision has been built.
         RefusedError: the engine was built for another machine.
         EngineError: the plan cannot be loaded or run.
     """
     driver = load_driver()
-    tensorrt_version()
-    plan = find_plan(bundle, machine_key(bundle, precision, driver))
-    return TensorrtEngine(plan, bundle.spec, precision, driver, spin=spin)
+    expected = machine_key(bundle, precision, driver)
+    require_pycuda()
+    key, plan = find_plan(bundle, expected)
+    return TensorrtEngine(plan, bundle.spec, precision, driver, dla=key.dla, spin=spin)

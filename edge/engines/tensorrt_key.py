@@ -20,7 +20,7 @@ OLDEST = (10, 3)
 """TensorRT of JetPack 6.1. Older ones take no types from a strongly typed network, or read them otherwise."""
 
 
-class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Two equal keys: the plan fits.
 
     Attributes:
@@ -31,6 +31,7 @@ class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         gpu: name of the device.
         sm: its compute capability, 87 for Orin.
         l4t: Jetson Linux release, empty elsewhere.
+        dla: number of the deep learning accelerator that it was built for; null for the GPU alone.
     """
 
     onnx_sha256: str
@@ -40,6 +41,7 @@ class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     gpu: str
     sm: int
     l4t: str
+    dla: int | None = None
 
     @property
     def id(self) -> str:
@@ -48,7 +50,8 @@ class EngineKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     def __str__(self) -> str:
         """For messages."""
-        where = f"{self.gpu} (sm_{self.sm}), TensorRT {self.tensorrt}, CUDA {self.cuda}"
+        dla = "" if self.dla is None else f", DLA {self.dla}"
+        where = f"{self.gpu} (sm_{self.sm}){dla}, TensorRT {self.tensorrt}, CUDA {self.cuda}"
         return f"{where}{f', L4T {self.l4t}' if self.l4t else ''}, {self.precision} {self.onnx_sha256[:12]}"
 
 
@@ -88,13 +91,16 @@ def sidecar_file(key: EngineKey) -> str:
     return f"engines/{key.id}.json"
 
 
-def machine_key(bundle: Bundle, precision: str, driver: Driver, root: Path = Path("/")) -> EngineKey:
+def machine_key(
+    bundle: Bundle, precision: str, driver: Driver, dla: int | None = None, root: Path = Path("/")
+) -> EngineKey:
     """The key that a plan must have to run `precision` of `bundle` here.
 
     Args:
         bundle: verified.
         precision: that the bundle has a graph for.
         driver: of this machine.
+        dla: number of the deep learning accelerator; None for the GPU alone.
         root: where the files of this machine's system begin.
 
     Raises:
@@ -112,6 +118,7 @@ def machine_key(bundle: Bundle, precision: str, driver: Driver, root: Path = Pat
         gpu=device.name,
         sm=device.sm,
         l4t=_l4t(root),
+        dla=dla,
     )
 
 
@@ -137,16 +144,30 @@ def tensorrt_version() -> str:
     return trt.__version__
 
 
-def find_plan(bundle: Bundle, expected: EngineKey) -> bytes:
-    """The plan for `expected`.
+def require_pycuda() -> None:
+    """Raises UnavailableError where the bindings of CUDA are missing, which run a plan."""
+    try:
+        import pycuda.driver  # noqa: F401
+    except ImportError as error:
+        raise UnavailableError(
+            f"pycuda is not here ({error}). Run: pip install 'sonocart[tensorrt]'"
+        ) from error
+
+
+def find_plan(bundle: Bundle, expected: EngineKey) -> tuple[EngineKey, bytes]:
+    """The plan for `expected`, and its key.
+
+    Where `expected` is the GPU's alone and no such plan was built, that of one of its accelerators.
 
     Raises:
         NoInputError: no plan of that precision has been built.
         RefusedError: there are plans, but for other machines, libraries or graphs.
     """
-    if bundle.has(plan_file(expected)) and bundle.has(sidecar_file(expected)):
-        return bundle.read(plan_file(expected))
     others = [key for key in built_keys(bundle) if key.precision == expected.precision]
+    accelerated = [key for key in others if msgspec.structs.replace(key, dla=None) == expected]
+    for key in (expected, *accelerated):
+        if bundle.has(plan_file(key)) and bundle.has(sidecar_file(key)):
+            return key, bundle.read(plan_file(key))
     build = f"Run here: sonocart build {bundle.path} --precision {expected.precision}"
     if not others:
         raise NoInputError(f"bundle {bundle.path} has no {expected.precision} engine. {build}")

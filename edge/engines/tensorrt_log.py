@@ -52,6 +52,8 @@ def make_recorder() -> trt.IErrorRecorder:
         def num_errors(self) -> int:
             return len(self._errors)
 
+        get_num_errors = num_errors  # the name that the bindings ask for when TensorRT counts
+
         def get_error_code(self, arg0: int) -> trt.ErrorCodeTRT:
             return self._errors[arg0][0] if arg0 < len(self._errors) else trt.ErrorCodeTRT.SUCCESS
 

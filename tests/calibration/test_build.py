@@ -2,13 +2,15 @@
 
 import json
 import signal
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 
 from calibration.build import build
-from calibration.plan import Settings, build_plan
+from calibration.plan import Settings, _make_monitor, build_plan
 from edge.cli import run
 from edge.contract.bundle import open_bundle
 from edge.engines.onnx import reference_engine
@@ -120,9 +122,37 @@ def test_settings_reach_the_builder(bundle, gpu, tmp_path):
     assert cache.read_bytes() == b"old timed"
 
 
-def test_absent_dla_is_told(bundle, gpu):
-    with pytest.raises(UnavailableError, match="0 DLA cores"):
-        build_plan(b"", Settings(1, 3, 0), b"", nothing, threading.Event())
+@pytest.mark.parametrize(("core", "cores"), [(0, 0), (2, 2), (-1, 2)])
+def test_absent_dla_is_told(bundle, gpu, core, cores):
+    gpu.dla_cores = cores
+    with pytest.raises(UnavailableError, match=f"{cores} DLA cores"):
+        build_plan(b"", Settings(1, 3, core), b"", nothing, threading.Event())
+
+
+def test_plan_for_an_accelerator_stands_beside_the_gpus(bundle, gpu):
+    gpu.dla_cores = 1
+    build(bundle, "fp32", SETTINGS, b"", nothing, threading.Event())
+    before = open_bundle(bundle.path)
+    sidecar, _ = build(before, "fp32", Settings(1 << 30, 3, dla=0), b"", nothing, threading.Event())
+    assert (sidecar.key.dla, gpu.dla_seen) == (0, 0)
+    plans = [name for name in open_bundle(bundle.path).names("engines") if name.endswith(".plan")]
+    assert len(plans) == 2
+    tensorrt_engine(open_bundle(bundle.path), "fp32").close()
+    assert gpu.dla_seen == -1
+
+
+@pytest.mark.parametrize("cache", [b"foreign timings", b"damaged timings"])
+def test_timings_of_another_device_are_left_aside_with_a_warning(bundle, gpu, caplog, cache):
+    _, timed = build(bundle, "fp32", SETTINGS, cache, nothing, threading.Event())
+    assert timed == b"timed"
+    assert "the timing cache is of another GPU" in caplog.text
+
+
+def test_without_pycuda_nothing_is_compiled_and_the_package_is_named(bundle, gpu, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    with pytest.raises(UnavailableError, match=r"pip install 'sonocart\[tensorrt\]'"):
+        run(["build", str(bundle.path), "--precision", "fp32"])
+    assert gpu.config is None  # no builder was asked
 
 
 def test_progress_counts_every_phase(bundle, gpu):
@@ -131,6 +161,32 @@ def test_progress_counts_every_phase(bundle, gpu):
     assert ("Tactics", "Building", 0, 2) in seen
     assert ("Tactics", "Building", 2, 2) in seen
     assert seen[-1] == ("Building", None, 3, 3)
+
+
+def test_progress_is_told_by_one_thread_at_a_time(bundle, gpu):
+    inside = [0]
+    together = []
+
+    def report(*step):
+        inside[0] += 1
+        together.append(inside[0])
+        time.sleep(0.005)
+        inside[0] -= 1
+
+    def phase(name):
+        monitor.phase_start(name, None, 5)
+        for step in range(5):
+            assert monitor.step_complete(name, step)
+        monitor.phase_finish(name)
+
+    monitor = _make_monitor(report, threading.Event())
+    threads = [threading.Thread(target=phase, args=(f"phase {number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(together) == 4 * 7
+    assert set(together) == {1}
 
 
 def test_precision_without_a_graph_says_how_to_make_it(bundle, gpu):

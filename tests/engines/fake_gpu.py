@@ -50,12 +50,14 @@ class Gpu:
         self.deserialize_error: str | None = None
         self.execute_error: str | None = None
         self.cuda_error: str | None = None
+        self.allocation_error: str | None = None
         self.context_fails = False
         self.writes_nothing = False
         self.uncapturable = False
         self.dla_cores = 0
         self.tensors = {t.name: t for t in (spec.input, *spec.outputs)}
         self.plan_seen: bytes | None = None
+        self.dla_seen: int | None = None
         self.config: object = None
         self.on_build_step: Callable[[int], None] = lambda step: None
 
@@ -138,6 +140,11 @@ def make_pycuda(gpu: Gpu) -> types.ModuleType:
         def pop(self) -> None:
             gpu.pushed -= 1
 
+    def allocate(shape, dtype, mem_flags) -> np.ndarray:
+        if gpu.allocation_error is not None:
+            raise CudaError(gpu.allocation_error)
+        return np.asarray(_Pinned(shape, dtype))
+
     class Memory:
         def __init__(self, size: int):
             self.data = np.zeros(size, np.uint8)
@@ -194,7 +201,7 @@ def make_pycuda(gpu: Gpu) -> types.ModuleType:
     module.Error = CudaError
     module.init = lambda: gpu.log.append("init")
     module.Device = lambda number: types.SimpleNamespace(retain_primary_context=Context)
-    module.pagelocked_empty = lambda shape, dtype, mem_flags: np.asarray(_Pinned(shape, dtype))
+    module.pagelocked_empty = allocate
     module.mem_alloc = Memory
     module.memcpy_htod_async = to_device
     module.memcpy_dtoh_async = to_host
@@ -275,9 +282,12 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
             self.pools[pool] = size
 
         def create_timing_cache(self, data):
-            return data
+            return None if data.startswith(b"damaged") else data
 
         def set_timing_cache(self, cache, ignore_mismatch):
+            """Timings of another device are taken where the caller asks for that."""
+            if cache.startswith(b"foreign") and not ignore_mismatch:
+                return False
             self.cache = cache
             return True
 
@@ -313,12 +323,13 @@ def make_tensorrt(gpu: Gpu) -> types.ModuleType:
 
     class Runtime:
         error_recorder = None
+        DLA_core = -1
 
         def __init__(self, logger):
             gpu.log.append("runtime")
 
         def deserialize_cuda_engine(self, plan):
-            gpu.plan_seen = plan
+            gpu.plan_seen, gpu.dla_seen = plan, self.DLA_core
             if gpu.deserialize_error is not None:
                 self.error_recorder.report_error(trt.ErrorCodeTRT.FAILED_EXECUTION, gpu.deserialize_error)
                 return None

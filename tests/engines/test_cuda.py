@@ -104,11 +104,12 @@ def test_failure_names_the_call_and_the_error(driver, library):
         graph.launch()
 
 
-def test_what_cannot_be_captured_leaves_nothing_behind(driver, library):
+@pytest.mark.parametrize("error", [EngineError, RuntimeError, KeyboardInterrupt])
+def test_what_cannot_be_captured_leaves_nothing_behind(driver, library, error):
     def spoil():
-        raise EngineError("not in a graph")
+        raise error("not in a graph")
 
-    with pytest.raises(EngineError, match="not in a graph"):
+    with pytest.raises(error, match="not in a graph"):
         driver.capture(STREAM, spoil)
     assert library.test_capturing() == 0
     assert library.test_live() == 0

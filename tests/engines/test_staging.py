@@ -72,6 +72,14 @@ def test_another_region_and_another_format_are_laid_out_anew(gpu):
         assert engine.infer_staged()[0].risk == pytest.approx(expected, abs=0.1 / 255)
 
 
+def test_asking_before_a_frame_is_staged_does_not_end_the_engine(gpu):
+    engine = load(gpu)
+    with pytest.raises(EngineError, match="no frame is staged"):
+        engine.infer_staged()
+    assert engine.stage(make_frame(PixelFormat.GRAY8), ROI)
+    assert engine.infer_staged()[0].risk > 0
+
+
 def ask(worker, frame, roi):
     tensor = np.full(SHAPE, 9, np.uint8)
     prepared = worker.prepare(frame, roi, tensor)

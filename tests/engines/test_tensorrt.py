@@ -1,5 +1,6 @@
 """The TensorRT engine's control flow, with a fake at the binding line. No GPU has been here."""
 
+import sys
 import threading
 
 import msgspec
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from edge.contract.bundle import NewFile, amend_bundle, open_bundle
+from edge.contract.frame import still
+from edge.contract.roi import Roi
 from edge.contract.spec import TensorSpec
 from edge.engines.base import EngineError, TimedEngine
 from edge.engines.choose import open_engine
@@ -14,6 +17,7 @@ from edge.engines.cuda import Device
 from edge.engines.onnx import OnnxEngine
 from edge.engines.tensorrt import TensorrtEngine, tensorrt_engine
 from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_file
+from edge.engines.tensorrt_log import make_recorder
 from edge.errors import NoInputError, RefusedError, UnavailableError
 from tests.engines.fake_gpu import FakeDriver, Gpu
 from tests.networks import residual_spec, write_bundle, write_study
@@ -90,6 +94,23 @@ def test_closing_gives_the_context_back_once(gpu):
         engine.infer(tensor(0))
 
 
+def test_a_closed_engine_holds_nothing_of_cuda_and_takes_no_frame(gpu):
+    engine = load(gpu)
+    engine.close()
+    held = [name for name, value in vars(engine).items() if type(value).__module__.startswith("tests.")]
+    assert held == ["_driver"]
+    assert not engine.stage(still(np.zeros((64, 64), np.uint8)), Roi(0, 0, 64, 64))
+    with pytest.raises(EngineError, match="closed"):
+        engine.infer_staged()
+
+
+def test_tensorrt_itself_finds_the_errors_that_were_recorded(gpu):
+    """Its own code asks for `get_num_errors`, whatever the bindings call the method towards Python."""
+    recorder = make_recorder()
+    recorder.report_error(None, "out of memory")
+    assert recorder.get_num_errors() == recorder.num_errors() == 1
+
+
 def test_lost_context_raises_now_and_ever_after(gpu):
     engine = load(gpu)
     gpu.cuda_error = "cuGraphLaunch failed: CUDA_ERROR_ILLEGAL_ADDRESS (700)"
@@ -123,6 +144,7 @@ def test_refused_execution_carries_tensorrts_reason_and_gives_the_context_back(g
         ({"context_fails": True}, "memory full"),
         ({"uncapturable": True}, "EndCapture"),
         ({"cuda_error": "out of memory"}, "CUDA: out of memory"),
+        ({"allocation_error": "pagelocked_empty failed"}, "CUDA: pagelocked_empty failed"),
     ],
 )
 def test_loading_fails_with_the_reason_and_gives_the_context_back(gpu, fault, message):
@@ -182,6 +204,29 @@ def with_plan(bundle, fake, **changes):
             sidecar_file(key): NewFile(msgspec.json.encode(sidecar), "model.onnx"),
         },
     )
+
+
+def test_accelerators_plan_is_loaded_for_its_core_where_there_is_none_for_the_gpu(gpu, bundle):
+    made = with_plan(bundle, gpu, dla=1)
+    engine = tensorrt_engine(made, "fp32")
+    assert gpu.dla_seen == 1
+    assert engine.name.endswith("Fake Orin, DLA 1")
+    tensorrt_engine(with_plan(made, gpu), "fp32")
+    assert gpu.dla_seen == -1  # both are there, and the GPU's runs
+
+
+def test_key_of_a_plan_without_an_accelerator_is_as_it_was(gpu, bundle):
+    key = machine_key(bundle, "fp32", FakeDriver(gpu))
+    assert b"dla" not in msgspec.json.encode(key)
+    assert key.id != machine_key(bundle, "fp32", FakeDriver(gpu), 0).id
+
+
+@pytest.mark.parametrize("missing", ["tensorrt", "pycuda.driver"])
+def test_missing_bindings_are_told_with_what_to_install(gpu, bundle, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    fix = {"tensorrt": "python3-libnvinfer", "pycuda.driver": r"sonocart\[tensorrt\]"}[missing]
+    with pytest.raises(UnavailableError, match=fix):
+        tensorrt_engine(with_plan(bundle, Gpu(gpu.spec, mean)), "fp32")
 
 
 def test_plan_of_this_machine_is_loaded(gpu, bundle):

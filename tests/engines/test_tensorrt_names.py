@@ -17,6 +17,12 @@ STUB = Path(__file__).parents[1] / "typings/tensorrt.pyi"
 VERSIONS = {"10.3.0": 10, "10.13.3.9": 10, "11.4.0.106": 11}
 LIBRARIES = ("nvinfer", "nvonnxparser", "nvinfer_plugin")
 
+CALLED_BACK = (
+    *("log", "get_num_errors", "get_error_code", "get_error_desc", "has_overflowed", "clear", "report_error"),
+    *("phase_start", "step_complete", "phase_finish"),
+)
+"""Methods of the kit's own classes that the bindings look up by name; the stub holds what Python may call."""
+
 PROBE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -86,6 +92,8 @@ def test_every_name_is_in_nvidias_bindings(tmp_path, version):
     )
     if done.returncode:
         pytest.skip(f"the package index does not give the bindings: {done.stderr.strip()[-200:]}")
+    bindings = (target / "tensorrt_bindings/tensorrt.so").read_bytes()
+    assert [name for name in CALLED_BACK if name.encode() + b"\0" not in bindings] == []
     fake_libraries(target / "tensorrt_bindings/tensorrt.so", tmp_path, VERSIONS[version])
     (tmp_path / "names.json").write_text(json.dumps(names()))
     found = subprocess.run(
