@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import threading
 
 import msgspec
@@ -19,12 +20,14 @@ from edge.contract.bundle import Bundle, model_file, open_bundle
 from edge.contract.qualification import Verdict
 from edge.contract.signature_loss import telling_of_signature
 from edge.contract.spec import PRECISIONS
-from edge.engines.cuda import load_driver
-from edge.engines.tensorrt_key import machine_key, plan_file
-from edge.errors import InternalError, UnavailableError, UsageError
+from edge.engines.cuda import Driver, load_driver
+from edge.engines.tensorrt_key import machine_key, plan_file, require_pycuda, tensorrt_version
+from edge.errors import DataError, InternalError, UnavailableError, UsageError
 from edge.study.cases import Study
 from edge.study.parts import used_in_making
 from edge.study.read import read_study
+
+logger = logging.getLogger(__name__)
 
 _BUILD = Settings(workspace=1 << 30, optimization_level=3, dla=None)
 _SECONDS_PER_QUERY = 0.01  # of the bench's own rule: 1000 queries and 10 seconds
@@ -90,10 +93,17 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
                 lower(bundle, study, Request(precision, METHODS, (), MIN_SQNR_DB, rank_layers=False), track)
             except InternalError as error:
                 refused[precision] = str(error)
-    bundle = open_bundle(bundle.path)
+    bundle, driver = open_bundle(bundle.path), _driver()
     for precision in bundle.precisions():
-        bundle = _built(bundle, precision, track)
-    running = bundle.precisions()
+        if driver is not None:
+            try:
+                bundle = _built(bundle, precision, driver, track)
+            except (DataError, InternalError) as error:
+                refused[precision] = str(error)
+    reference = "reference"
+    if "fp32" in refused:  # it is still what the others are measured against, on the CPU then
+        reference += f"; refused on the GPU: {_line(refused.pop('fp32'))}"
+    running = [precision for precision in bundle.precisions() if precision not in refused]
     result = measure(bundle, running, rule, track)
     rows = []
     for precision in running:
@@ -107,7 +117,7 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
             Advice(
                 precision=precision,
                 passes=report is None or report.gate.verdict is Verdict.PASSES,
-                verdict="reference" if report is None else _verdict(report),
+                verdict=reference if report is None else _verdict(report),
                 engine=result.subject[f"engine {precision}"],
                 p50_ms=wall["p50"],
                 p99_ms=wall.get("p99"),
@@ -120,7 +130,7 @@ def advise(bundle: Bundle, study: Study, rule: Rule, track: Track) -> list[Advic
             Advice(
                 precision=precision,
                 passes=False,
-                verdict=f"refused: {reason.splitlines()[0]}",
+                verdict=f"refused: {_line(reason)}",
                 engine=None,
                 p50_ms=None,
                 p99_ms=None,
@@ -137,13 +147,28 @@ def fastest(rows: list[Advice]) -> Advice:
     return rows[min(timed)[1]]
 
 
-def _built(bundle: Bundle, precision: str, track: Track) -> Bundle:
-    """The bundle with an engine for this machine, where one can be built."""
+def _driver() -> Driver | None:
+    """Of this machine's GPU; None where there is none or, with a warning, nothing that builds engines."""
     try:
-        key = machine_key(bundle, precision, load_driver())
+        driver = load_driver()
     except UnavailableError:
-        return bundle
-    if bundle.has(plan_file(key)):
+        return None
+    try:
+        tensorrt_version()
+        require_pycuda()
+    except UnavailableError as error:
+        logger.warning("the GPU is left out and the CPU measured: %s", error)
+        return None
+    return driver
+
+
+def _built(bundle: Bundle, precision: str, driver: Driver, track: Track) -> Bundle:
+    """The bundle with an engine for this machine.
+
+    Raises:
+        DataError, InternalError: it cannot be built, or fails its golden frames.
+    """
+    if bundle.has(plan_file(machine_key(bundle, precision, driver))):
         return bundle
     step = track(f"build {precision}", 1)
 
@@ -153,6 +178,10 @@ def _built(bundle: Bundle, precision: str, track: Track) -> Bundle:
 
     build(bundle, precision, _BUILD, b"", progress, threading.Event())
     return open_bundle(bundle.path)
+
+
+def _line(reason: str) -> str:
+    return reason.splitlines()[0]
 
 
 def _verdict(report: CalibrationReport) -> str:

@@ -19,8 +19,8 @@ from edge.accept.promise import BELOW, sentences
 from edge.accept.report import write_report
 from edge.accept.verdict import baseline, judge
 from edge.atomic import new_file
-from edge.contract.bundle import Bundle, open_bundle
-from edge.engines.base import Engine
+from edge.contract.bundle import open_bundle
+from edge.engines.choose import open_checked
 from edge.engines.worker import EngineWorker
 from edge.exam.baseline import Baseline
 from edge.outputs.writable import require_writable
@@ -39,7 +39,8 @@ def main(args: argparse.Namespace) -> int:
     point = bundle.spec.point(args.operating_point)
     study = read_study(args.cases, clips=CLIPS)
     cases, timing = held_out(bundle, study), Timing()
-    worker = EngineWorker(partial(_engine, bundle, args.precision), timing)
+    threads = max(1, os.cpu_count() or 1)
+    worker = EngineWorker(partial(open_checked, bundle, args.precision, threads=threads), timing)
     try:
         worker.wait_ready()
         console = Console(stderr=True)
@@ -67,15 +68,6 @@ def _write_baseline(path: Path, found: Baseline) -> None:
         return
     with new_file(path) as partial_file:
         partial_file.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
-
-
-def _engine(bundle: Bundle, precision: str) -> Engine:
-    from edge.engines.choose import open_engine
-    from edge.engines.golden import check_golden
-
-    engine = open_engine(bundle, precision, threads=max(1, os.cpu_count() or 1))
-    check_golden(bundle, engine, precision)
-    return engine
 
 
 def _times(stage: dict[str, float | None]) -> str:

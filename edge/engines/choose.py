@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from edge.contract.bundle import Bundle
 from edge.engines.base import Engine
 from edge.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
 
 
 def open_checked(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> Engine:
@@ -27,6 +31,8 @@ def open_checked(bundle: Bundle, precision: str, *, threads: int, spin: bool = F
 def open_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = False) -> Engine:
     """TensorRT where the bundle has an engine of `precision` and this machine a GPU, else ONNX Runtime.
 
+    Where there is such an engine and this machine cannot run it, the log says what it lacks.
+
     Args:
         bundle: verified.
         precision: fp32, fp16, int8 or int8+fp16.
@@ -45,6 +51,6 @@ def open_engine(bundle: Bundle, precision: str, *, threads: int, spin: bool = Fa
         if precision in {key.precision for key in built_keys(bundle)}:
             try:
                 return tensorrt_engine(bundle, precision, spin=spin)
-            except UnavailableError:
-                pass  # no GPU or no TensorRT here: a workstation that looks at a cart's bundle
+            except UnavailableError as error:  # a workstation with a cart's bundle, or a cart that lacks it
+                logger.warning("%s runs on the CPU, though the bundle has an engine: %s", precision, error)
     return onnx_engine(bundle, precision, threads=threads, spin=spin)

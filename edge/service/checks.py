@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.clock import wrong_clock
-from edge.errors import BusyError, CannotCreateError, SonocartError
+from edge.errors import BusyError, CannotCreateError, SonocartError, UnavailableError
 from edge.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:  # the doctor starts also where libraries are missing
@@ -97,6 +97,39 @@ def model(settings: Settings) -> Iterator[Finding]:
     yield from wrong
     if not wrong:
         yield Finding("model", True, f"{bundle.spec.name}, {settings.model.precision}, bundle {bundle.id}")
+        yield from _engine(settings.model.precision, bundle)
+
+
+def _engine(precision: str, bundle: Bundle) -> Iterator[Finding]:
+    """All that an engine in the bundle needs of this machine; it would run on the CPU else, or not at all."""
+    from edge.engines.cuda import load_driver
+    from edge.engines.device_frame import read_cubin
+    from edge.engines.tensorrt_key import built_keys, find_plan, machine_key, require_pycuda
+
+    if precision not in {key.precision for key in built_keys(bundle)}:
+        return
+    try:
+        driver = load_driver()
+        key, _ = find_plan(bundle, machine_key(bundle, precision, driver))
+        require_pycuda()
+    except UnavailableError as error:
+        found, _, fix = str(error).partition(". Run: ")
+        cart = "make its driver, TensorRT and pycuda run, or copy a bundle without engines"
+        yield Finding("engine", False, f"{precision} runs on the CPU: {found}", fix or cart)
+        return
+    except SonocartError as error:
+        found, _, fix = str(error).partition(". Run here: ")
+        yield Finding("engine", False, found, fix or f"sonocart verify {bundle.path}")
+        return
+    yield Finding("engine", True, str(key))
+    device = driver.device()
+    try:
+        read_cubin(device.sm, device.cuda)
+    except UnavailableError as error:
+        found, _, fix = str(error).partition(". Run: ")
+        yield Finding("kernels", False, found, fix)
+    else:
+        yield Finding("kernels", True, f"for sm_{device.sm}")
 
 
 def _unknown(chosen: ModelSettings, bundle: Bundle) -> Iterator[Finding]:

@@ -9,10 +9,11 @@ import pytest
 from edge.accept.promise import AS_PROMISED, BELOW, TOO_FEW, compare
 from edge.accept.promise import verdict as verdict_of
 from edge.cli import run
-from edge.errors import CannotCreateError, NoInputError
+from edge.errors import CannotCreateError, InternalError, NoInputError
 from edge.exam.performance import Performance
 from edge.figures import ConfusionMatrix
 from tests.clips import tissue, write_clip
+from tests.fakes import FakeEngine
 from tests.networks import write_bundle, write_study
 
 
@@ -117,6 +118,14 @@ def test_table_for_people(bundle, cases, capsys):
 def test_missing_cases(bundle, tmp_path):
     with pytest.raises(NoInputError):
         run(["accept", str(bundle), "--cases", str(tmp_path / "none")])
+
+
+def test_an_engine_that_fails_its_golden_frames_is_closed(bundle, cases, monkeypatch):
+    wrong = FakeEngine(lambda tensor: float("nan"))
+    monkeypatch.setattr("edge.engines.choose.open_engine", lambda *arguments, **options: wrong)
+    with pytest.raises(InternalError, match="no risk"):
+        run(["accept", str(bundle), "--cases", str(cases)])
+    assert wrong.closed
 
 
 def test_a_site_whose_cases_were_all_withheld_has_tested_nothing(bundle, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """The advisor makes, judges and measures every precision, and takes the fastest that passes."""
 
 import json
+import sys
 
 import pytest
 
@@ -87,12 +88,46 @@ def test_refused_precision_stays_in_the_table_and_is_never_advised(bundle, study
     assert found["advice"] in ("fp32", "fp16")
 
 
-def test_with_a_gpu_engines_are_built_and_measured(bundle, study, capsys, monkeypatch):
+@pytest.fixture
+def gpu(bundle, monkeypatch):
     reference = reference_engine(bundle, "fp32", threads=1)
-    gpu = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
-    gpu.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
-    gpu.ood = lambda frame: reference.infer(frame.copy()).ood
-    gpu.install(monkeypatch)
+    fake = Gpu(residual_spec(), lambda frame: reference.infer(frame.copy()).risk)
+    fake.heatmap = lambda frame: reference.infer(frame.copy()).heatmap
+    fake.ood = lambda frame: reference.infer(frame.copy()).ood
+    fake.install(monkeypatch)
+    return fake
+
+
+@pytest.mark.parametrize("failing", ["int8", "fp32"])
+def test_an_engine_that_cannot_be_built_is_a_row_and_not_the_end(
+    bundle, study, gpu, capsys, monkeypatch, failing
+):
+    import calibration.advise as verb
+
+    def build(bundle, precision, *rest):
+        if precision == failing:
+            raise DataError("TensorRT 10.3.0 cannot read the graph:\n  node 3")
+        return real(bundle, precision, *rest)
+
+    real = verb.build
+    monkeypatch.setattr(verb, "build", build)
+    rows = {r["precision"]: r for r in advise(bundle, study, capsys)["rows"]}
+    assert set(rows) == ALL
+    failed = rows.pop(failing)
+    assert failed["verdict"].endswith("TensorRT 10.3.0 cannot read the graph:")
+    assert failed["passes"] == (failed["p50_ms"] is not None) == (failing == "fp32")
+    assert all("TensorRT" in row["engine"] for row in rows.values())
+
+
+def test_without_pycuda_the_cpu_is_measured_and_the_package_named(
+    bundle, study, gpu, capsys, monkeypatch, caplog
+):
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    assert all("ONNX Runtime" in r["engine"] for r in advise(bundle, study, capsys)["rows"])
+    assert caplog.text.count("pip install 'sonocart[tensorrt]'") == 1
+
+
+def test_with_a_gpu_engines_are_built_and_measured(bundle, study, gpu, capsys):
     found = advise(bundle, study, capsys)
     assert all("TensorRT" in r["engine"] for r in found["rows"])
     plans = [name for name in open_bundle(bundle.path).names("engines") if name.endswith(".plan")]

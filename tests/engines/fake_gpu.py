@@ -12,11 +12,14 @@ import types
 from collections.abc import Callable
 from enum import Enum, IntEnum
 
+import msgspec
 import numpy as np
 
+from edge.contract.bundle import Bundle, NewFile, amend_bundle
 from edge.contract.spec import ModelSpec
 from edge.engines.base import EngineError
 from edge.engines.cuda import Device
+from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_file
 from edge.errors import UnavailableError
 
 
@@ -84,8 +87,26 @@ class Gpu:
         monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
         monkeypatch.setitem(sys.modules, "pycuda", package)
         monkeypatch.setitem(sys.modules, "pycuda.driver", driver)
-        for module in ("edge.engines.tensorrt", "calibration.build", "calibration.advise"):
+        for module in (
+            "edge.engines.cuda",
+            "edge.engines.tensorrt",
+            "calibration.build",
+            "calibration.advise",
+        ):
             monkeypatch.setattr(f"{module}.load_driver", lambda: FakeDriver(self))
+
+
+def with_plan(bundle: Bundle, fake: Gpu, **changes: object) -> Bundle:
+    """The bundle with a plan for the fake, or for a machine that differs from it in the key by `changes`."""
+    key = msgspec.structs.replace(machine_key(bundle, "fp32", FakeDriver(fake)), **changes)
+    sidecar = Sidecar(key=key, calibration_sha256=None, golden_difference=0, device_memory=0, layers=[])
+    return amend_bundle(
+        bundle,
+        {
+            plan_file(key): NewFile(b"the plan", "model.onnx"),
+            sidecar_file(key): NewFile(msgspec.json.encode(sidecar), "model.onnx"),
+        },
+    )
 
 
 class FakeDriver:

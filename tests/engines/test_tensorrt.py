@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.contract.bundle import NewFile, amend_bundle, open_bundle
+from edge.contract.bundle import open_bundle
 from edge.contract.frame import still
 from edge.contract.roi import Roi
 from edge.contract.spec import TensorSpec
@@ -16,10 +16,10 @@ from edge.engines.choose import open_engine
 from edge.engines.cuda import Device
 from edge.engines.onnx import OnnxEngine
 from edge.engines.tensorrt import TensorrtEngine, tensorrt_engine
-from edge.engines.tensorrt_key import Sidecar, machine_key, plan_file, sidecar_file
+from edge.engines.tensorrt_key import machine_key
 from edge.engines.tensorrt_log import make_recorder
 from edge.errors import NoInputError, RefusedError, UnavailableError
-from tests.engines.fake_gpu import FakeDriver, Gpu
+from tests.engines.fake_gpu import FakeDriver, Gpu, with_plan
 from tests.networks import residual_spec, write_bundle, write_study
 
 
@@ -194,18 +194,6 @@ def bundle(tmp_path):
     return write_bundle(tmp_path / "bundle", write_study(tmp_path / "study", 3))
 
 
-def with_plan(bundle, fake, **changes):
-    key = msgspec.structs.replace(machine_key(bundle, "fp32", FakeDriver(fake)), **changes)
-    sidecar = Sidecar(key=key, calibration_sha256=None, golden_difference=0, device_memory=0, layers=[])
-    return amend_bundle(
-        bundle,
-        {
-            plan_file(key): NewFile(b"the plan", "model.onnx"),
-            sidecar_file(key): NewFile(msgspec.json.encode(sidecar), "model.onnx"),
-        },
-    )
-
-
 def test_accelerators_plan_is_loaded_for_its_core_where_there_is_none_for_the_gpu(gpu, bundle):
     made = with_plan(bundle, gpu, dla=1)
     engine = tensorrt_engine(made, "fp32")
@@ -287,6 +275,16 @@ def test_gpu_runs_what_was_built_for_it_and_a_workstation_the_graph(gpu, bundle,
 
     monkeypatch.setattr("edge.engines.tensorrt.load_driver", none)
     assert isinstance(open_engine(made, "fp32", threads=1), OnnxEngine)
+
+
+def test_engine_that_is_not_run_for_want_of_a_package_is_told(gpu, bundle, monkeypatch, caplog):
+    open_engine(bundle, "fp32", threads=1)
+    assert not caplog.text  # no engine, nothing to tell
+    made = with_plan(bundle, gpu)
+    monkeypatch.setitem(sys.modules, "pycuda.driver", None)
+    assert isinstance(open_engine(made, "fp32", threads=1), OnnxEngine)
+    assert "fp32 runs on the CPU, though the bundle has an engine: pycuda is not here" in caplog.text
+    assert "sonocart[tensorrt]" in caplog.text
 
 
 def test_foreign_plan_on_a_gpu_is_not_silently_replaced_by_the_cpu(gpu, bundle):

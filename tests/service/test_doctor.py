@@ -3,15 +3,20 @@
 import errno
 import json
 import os
+import shutil
 import socket
+import sys
 
 import pytest
 
 from edge.cli import run
+from edge.contract.bundle import open_bundle
+from edge.errors import UnavailableError
 from edge.service import checks
 from edge.service.doctor import examine_all
 from tests.clips import tissue, write_clip
-from tests.networks import write_bundle, write_study
+from tests.engines.fake_gpu import Gpu, with_plan
+from tests.networks import residual_spec, write_bundle, write_study
 from tests.sources.card import fake_card
 
 
@@ -133,6 +138,62 @@ def test_what_the_bundle_does_not_have_is_named_with_the_setting(tmp_path, good)
     assert "[model] precision to one of: fp32" in fixes["the bundle has no int8 model"]
     assert "[model] operating_point to one of: " in fixes["the model has no operating point 'none'"]
     assert any("sonocart accept" in finding.fix for finding in found if finding.what == "baseline")
+
+
+@pytest.fixture
+def engine(tmp_path, good, bundle, monkeypatch):
+    """A GPU with libraries and kernels, and a configured bundle with an engine for it, or for `changes`."""
+
+    def make(**changes):
+        gpu = Gpu(residual_spec(), lambda frame: 0.5)
+        gpu.kernels = object()
+        gpu.install(monkeypatch)
+        shutil.copytree(bundle, tmp_path / "cart")
+        with_plan(open_bundle(tmp_path / "cart"), gpu, **changes)
+        good["model"] = f"bundle = '{tmp_path / 'cart'}'\n"
+        return gpu
+
+    return make
+
+
+def test_an_engine_that_runs_here_is_told_with_its_kernels(tmp_path, good, engine):
+    engine()
+    found = {one.what: one.found for one in examine_all(write(tmp_path, **good)) if one.good}
+    assert "Fake Orin (sm_87)" in found["engine"]
+    assert found["kernels"] == "for sm_87"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "what", "found", "fix"),
+    [
+        ("edge.engines.cuda.load_driver", "engine", "fp32 runs on the CPU: no NVIDIA driver", "driver"),
+        ("tensorrt", "engine", "fp32 runs on the CPU: TensorRT's Python bindings", "TensorRT"),
+        ("pycuda.driver", "engine", "fp32 runs on the CPU: pycuda is not here", "sonocart[tensorrt]"),
+        ("edge.engines.device_frame.read_cubin", "kernels", "no kernels for sm_87", "make kernels"),
+    ],
+)
+def test_what_an_engine_lacks_is_found(tmp_path, good, engine, monkeypatch, lacking, what, found, fix):
+    def absent(*arguments):
+        raise UnavailableError(
+            {"engine": "no NVIDIA driver", "kernels": "no kernels for sm_87. Run: make kernels"}[what]
+        )
+
+    engine()
+    if lacking.startswith("edge."):
+        monkeypatch.setattr(lacking, absent)
+    else:
+        monkeypatch.setitem(sys.modules, lacking, None)
+    failed = failures(write(tmp_path, **good))
+    assert failed.keys() == {what}
+    assert failed[what].found.startswith(found)
+    assert fix in failed[what].fix
+
+
+def test_an_engine_of_another_machine_is_found_with_what_to_run(tmp_path, good, engine):
+    engine(gpu="Other GPU")
+    failed = failures(write(tmp_path, **good))["engine"]
+    assert "was built for Other GPU" in failed.found
+    assert failed.fix.startswith("sonocart build ")
 
 
 def test_a_folder_that_cannot_be_made_is_not_told_to_be_full(tmp_path, good):
