@@ -25,7 +25,7 @@ import numpy as np
 from edge.contract.frame import Frame, Matrix
 from edge.contract.roi import Roi
 from edge.errors import SonocartError, UnavailableError
-from edge.exam.desk import GRADES, Desk
+from edge.exam.desk import GRADES, Choices, Desk
 from edge.exam.evidence import NoEstimate
 from edge.exam.reading import Reading
 from edge.mailbox import Mailbox
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _TRY_AGAIN_S = 5.0
 _OPEN_S = 20.0  # a process may need so long to open a display
+_WORD_S = 2.0  # what a key has done stands so long over the picture
 _TAKE_S = 2.0  # a process that has not taken a picture after this long has hung
 
 
@@ -59,7 +60,8 @@ class Screen:
         self.shown = 0
         self._desk, self._stop = desk, stop
         self._bounds = Roi(0, 0, 1, 1)
-        self._news: Mailbox[Frame | Note] = Mailbox()
+        self._word, self._word_s = "", 0.0  # what a key has done, and time.monotonic of that
+        self._news: Mailbox[tuple[Frame, Choices] | Note] = Mailbox()
         self._taken = threading.Event()
         self._closed = threading.Event()
         self._memory = os.memfd_create("sonocart-screen")
@@ -69,16 +71,24 @@ class Screen:
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
         self._thread.start()
 
-    def present(self, frame: Frame, reading: Reading) -> None:  # noqa: ARG002 - see Output
+    def present(self, frame: Frame, reading: Reading) -> None:
         """Show `frame`, which nobody may write to any more; a newer one replaces it if it is late."""
         self._bounds = frame.bounds
-        self._news.put(frame)
+        self._news.put((frame, reading.choices))
 
     def note(self, reading: Reading) -> None:
         """No picture comes: the card says why."""
         estimate, state = reading.estimate, reading.state.value
         why = estimate.reason if isinstance(estimate, NoEstimate) else state
-        self._news.put(Note(why.removeprefix("no signal: ")))
+        choices = reading.choices
+        self._news.put(
+            Note(
+                why.removeprefix("no signal: "),
+                choices.case,
+                concealed=choices.concealed is not None,
+                word=self._said(),
+            )
+        )
 
     def close(self) -> None:
         """End the process."""
@@ -136,7 +146,7 @@ class Screen:
             self._taken.clear()
             if gone.is_set():  # nobody will take it; its end of the pipe may close last of all
                 return
-            message = self._placed(news) if isinstance(news, Frame) else news
+            message = news if isinstance(news, Note) else self._placed(*news)
             pipe.write(msgspec.json.encode(message) + b"\n")
             pipe.flush()
             if not self._taken.wait(patience_s) and process.poll() is None:
@@ -144,7 +154,7 @@ class Screen:
                 return
             patience_s = _TAKE_S
 
-    def _placed(self, frame: Frame) -> Picture:
+    def _placed(self, frame: Frame, choices: Choices) -> Picture:
         """Copy the picture into the shared memory, as it is wherever SDL knows its colours."""
         planes, layout, full, matrix = frame.planes, frame.format.value, frame.full_range, frame.matrix
         if layout in ("I420", "NV12", "YUYV", "GRAY8") and full and matrix is Matrix.BT709:
@@ -156,7 +166,14 @@ class Screen:
             np.copyto(self._slot[begin : begin + plane.size].reshape(plane.shape), plane)
             begin += plane.size
         height, width = planes[0].shape[:2]
-        return Picture(width, height, layout, full, matrix.value)
+        concealed = choices.concealed is not None
+        return Picture(
+            width, height, layout, full, matrix.value, choices.case, concealed=concealed, word=self._said()
+        )
+
+    def _said(self) -> str:
+        """What a key has done a moment ago."""
+        return self._word if time.monotonic() - self._word_s < _WORD_S else ""
 
     def _listen(self, process: subprocess.Popen[bytes], gone: threading.Event) -> None:
         """What the process says, until it ends, which sets `gone`."""
@@ -197,10 +214,20 @@ class Screen:
             order = {"grade": GRADES[int(key) - 1]}
         else:
             order = {"hidden": not choices.hidden}
+        word = ""
         try:
             self._desk.follow(msgspec.json.encode(order), self._bounds)
+            if key == "m":
+                keeping = self._desk.keeping
+                where = f"and {keeping.text}" if keeping.recording else "alone; nothing is being recorded"
+                word = f"mark kept in the log {where}"
+            elif key == "r":
+                word = "recording begins" if order["recording"] else "recording ends"
         except SonocartError as error:
             logger.warning("key %s: %s", key, error)
+            word = str(error)
+        if word:
+            self._word, self._word_s = word, time.monotonic()
 
     def _tell(self, problem: str) -> None:
         """Once, however often it is tried."""

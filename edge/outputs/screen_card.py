@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from textwrap import wrap
 
 import numpy as np
@@ -30,6 +31,19 @@ def draw_card(size: tuple[int, int], why: str) -> NDArray[np.uint8]:
     small = ImageFont.load_default(34 * unit)
     draw.text((middle, top + 28 * unit), time.strftime("%H:%M:%S"), DIM, small, "mt")
     draw.text((middle, height - 60 * unit), "sonocart  ·  research use only", DIM, small, "mb")
+    return np.asarray(image)
+
+
+@lru_cache(maxsize=1)  # it stands over many pictures
+def draw_word(size: tuple[int, int], word: str) -> NDArray[np.uint8]:
+    """A banner for the top of the screen, uint8 (h, w, 3), that says what a key has done."""
+    unit = min(size[0] / 1920, size[1] / 1080)
+    font, lines = ImageFont.load_default(36 * unit), wrap(word, _LINE)[:_LINES]
+    width = min(size[0], round(max(map(font.getlength, lines)) + 60 * unit))
+    image = Image.new("RGB", (width, round((20 + 50 * len(lines)) * unit)), BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((width / 2, (35 + 50 * number) * unit), line, TEXT, font, "mm")
     return np.asarray(image)
 
 

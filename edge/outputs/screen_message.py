@@ -16,6 +16,9 @@ class Picture(msgspec.Struct, frozen=True, tag="picture"):
         layout: a `PixelFormat`.
         full_range: 0..255, else 16..235.
         matrix: a `Matrix`.
+        case: whose picture it is, see `edge.exam.desk.Choices`.
+        concealed: the risk is hidden, and so none is in the picture.
+        word: what a key has done, to be shown over the picture; empty for nothing.
     """
 
     width: int
@@ -23,12 +26,18 @@ class Picture(msgspec.Struct, frozen=True, tag="picture"):
     layout: str
     full_range: bool
     matrix: str
+    case: int
+    concealed: bool
+    word: str = ""
 
 
 class Note(msgspec.Struct, frozen=True, tag="note"):
-    """No picture comes, and why."""
+    """No picture comes, and why; the rest as in `Picture`."""
 
     text: str
+    case: int
+    concealed: bool
+    word: str = ""
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ import numpy as np
 import sdl2
 from sdl2 import surface
 
-from edge.outputs.screen_card import draw_card, draw_held
+from edge.outputs.screen_card import draw_card, draw_held, draw_word
 from edge.outputs.screen_message import LARGEST, Note, Picture
 from edge.urgency import PICTURE, urgent
 
@@ -197,6 +197,8 @@ def _run(window: Window, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
     inbox, why = _Inbox(), "waiting for the first picture"
     last = card_s = -10.0
     held, gone_s = False, None
+    seen: Picture | None = None  # on the glass
+    word = beside = ""  # said last, and shown beside card or held picture
     event = sdl2.SDL_Event()
     while True:
         if sdl2.SDL_WaitEventTimeout(ctypes.byref(event), 100):
@@ -212,25 +214,31 @@ def _run(window: Window, memory: np.ndarray[Any, np.dtype[np.uint8]]) -> None:
         if gone_s is not None and now - gone_s > _AFTER_S:
             return
         news = inbox.take()
+        if news is not None:
+            word = news.word
+            if seen is not None and (news.case != seen.case or (news.concealed and not seen.concealed)):
+                held, seen = False, None  # another patient's, or with the risk that is hidden now
+                last = card_s = -10.0
+        over = draw_word(window.size, word) if word else None
         if isinstance(news, Note):
             why = news.text
             _say("taken")
         if isinstance(news, Picture):
             if not held:
                 window.upload(news, memory)
-                last = now
+                seen, last = news, now
             _say("taken")
             if not held:
-                window.show()
+                window.show(over)
                 _say("shown")
                 continue
-        if held and now - card_s >= STALE_S and last > 0:
-            window.show(draw_held(window.size))
-            card_s = now
-        elif not held and now - last >= STALE_S and now - card_s >= STALE_S:
+        if held and last > 0 and (now - card_s >= STALE_S or word != beside):
+            window.show(draw_held(window.size) if over is None else over)
+            card_s, beside = now, word
+        elif not held and now - last >= STALE_S and (now - card_s >= STALE_S or word != beside):
             window.upload_rgb(draw_card(window.size, why))
-            window.show()
-            card_s = now
+            window.show(over)
+            card_s, beside = now, word
 
 
 def _key(event: Any) -> str | None:
