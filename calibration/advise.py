@@ -15,6 +15,7 @@ from calibration.plan import Settings
 from calibration.report import CalibrationReport, describe_losses, read_report
 from calibration.request import METHODS, MIN_SQNR_DB, Request
 from calibration.track import Track, progress_bars
+from edge.bench.conditions import whole_joules
 from edge.bench.rule import Rule
 from edge.contract.bundle import Bundle, model_file, open_bundle
 from edge.contract.qualification import Verdict
@@ -44,7 +45,8 @@ class Advice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         p50_ms: median latency of one inference.
         p99_ms: 99th percentile; null of fewer than 100 queries.
         bytes: of the ONNX file.
-        joules: energy of one inference by rail or package; empty where the machine has no sensor.
+        joules: energy of one inference by rail or package, where one may hold another; empty where the
+            machine has no sensor.
     """
 
     precision: str
@@ -196,7 +198,8 @@ def _verdict(report: CalibrationReport) -> str:
 def _table(rows: list[Advice]) -> str:
     lines = [f"{'precision':<10} {'p50 ms':>8} {'p99 ms':>8} {'MB':>7}  {'mJ':>7}  clinical gate"]
     for row in rows:
-        energy = f"{1000 * sum(row.joules.values()):.1f}" if row.joules else "-"
+        joules = whole_joules(row.joules)
+        energy = "-" if joules is None else f"{1000 * joules:.1f}"
         lines.append(
             f"{row.precision:<10} {_number(row.p50_ms):>8} {_number(row.p99_ms):>8} "
             f"{_number(row.bytes and row.bytes / 1e6):>7}  {energy:>7}  {row.verdict}"

@@ -7,7 +7,9 @@ between two queries.
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ import msgspec
 from edge.bench.files import ROOT, fields, number, text
 
 LOOK_SECONDS = 0.25
+_PACKAGE = "package"  # what RAPL's names of whole processors begin with
 
 
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -31,7 +34,7 @@ class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             the highest state seen above 0.
         khz: lowest and highest current clock seen by domain.
         joules: energy by rail or package. Rails of an INA3221 are power readings integrated over the looks;
-            the chip itself averages between them.
+            the chip itself averages between them. One rail may hold another: see `whole_joules`.
         memory_mb: resident memory of this process and its children at the last look, and the peak seen.
     """
 
@@ -194,13 +197,30 @@ def _current_clocks(root: Path) -> dict[str, int]:
     return found
 
 
+def whole_joules(joules: Mapping[str, float]) -> float | None:
+    """Energy of the whole module or of all processors; None where it is not known which rail holds which.
+
+    Args:
+        joules: by rail or package. A Jetson's VDD_IN holds its other rails; packages hold no others.
+    """
+    if "VDD_IN" in joules:
+        return joules["VDD_IN"]
+    packages = [value for name, value in joules.items() if name.startswith(_PACKAGE)]
+    return sum(packages) if packages else None
+
+
 def _package_energy(root: Path) -> dict[str, tuple[float, float]]:
-    """RAPL by package: joules so far and where the counter wraps. Most kernels let only root read it."""
+    """RAPL by package: joules so far and where the counter wraps. Most kernels let only root read it.
+
+    Cores, graphics and memory are zones inside a package, named 0:0; psys is one around all packages.
+    """
     found = {}
     for zone in (root / "sys/class/powercap").glob("intel-rapl:*"):
+        name = text(zone / "name") or ""
         used, wraps = number(zone / "energy_uj"), number(zone / "max_energy_range_uj")
-        if used is not None and wraps:
-            found[text(zone / "name") or zone.name] = (used / 1e6, wraps / 1e6)
+        top = re.fullmatch(r"intel-rapl:\d+", zone.name) and name.startswith(_PACKAGE)
+        if top and used is not None and wraps:
+            found[name] = (used / 1e6, wraps / 1e6)
     return found
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bench.compose import compose
-from edge.bench.conditions import Watch
 from edge.bench.measure import single_stream
 from edge.bench.result import Comparison, Result, Settings, Track, supports
 from edge.bench.rule import STANDARD, Rule
@@ -53,14 +52,9 @@ def measure_engines(
         for precision in precisions:
             engines[precision] = open_engine(precision)
             check_golden(bundle, engines[precision], precision)
-        watch = Watch()
-        tracks = single_stream(
-            {precision: query(engine, tensors) for precision, engine in engines.items()},
-            rule,
-            watch,
-            progress,
+        tracks, conditions = single_stream(
+            {precision: query(engine, tensors) for precision, engine in engines.items()}, rule, progress
         )
-        conditions = watch.conditions()
         overheads = {}
         for track, (precision, engine) in zip(tuple(tracks), engines.items(), strict=True):
             if isinstance(engine, TimedEngine):

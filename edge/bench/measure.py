@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from edge.bench.conditions import Watch
+from edge.bench.conditions import Conditions, Watch
 from edge.bench.result import Track
 from edge.bench.rule import Rule
 
@@ -17,34 +17,35 @@ disturbance of seconds hits every candidate alike."""
 def single_stream(
     candidates: Mapping[str, Callable[[int], None]],
     rule: Rule,
-    watch: Watch,
     progress: Callable[[float], None],
-) -> list[Track]:
+    start_watch: Callable[[], Watch] = Watch,
+) -> tuple[list[Track], Conditions]:
     """Time every candidate's queries in interleaved rounds; odd rounds go through them backwards.
 
     Args:
         candidates: by name, a function that runs query number i to its end.
         rule: after a warm-up each, rounds are added until every candidate has fulfilled it.
-        watch: looks at the machine between turns.
         progress: told the part that is done, 0 to 1, between turns.
+        start_watch: begins to look at the machine, which it does between turns.
 
     Returns:
         One track per candidate with the CPU time of the whole process. With several candidates the first
-        query of a turn warms the caches up and is left out.
+        query of a turn warms the caches up and is left out. And the machine's conditions from the end of the
+        warm-up on, so that energy is that of the timed queries.
     """
     pace = max(_warm_up(query, rule.warm_up_seconds) for query in candidates.values())
     turn = max(1, min(100, round(TURN_SECONDS / pace)))
     alone = len(candidates) == 1
     tracks = {name: Track(name=name, rounds=[], at_s=[], wall_ms=[], cpu_ms=[]) for name in candidates}
     spent = dict.fromkeys(candidates, 0.0)
-    started = time.perf_counter_ns()
+    watch, started = start_watch(), time.perf_counter_ns()
     round_number = 0
     while True:
         queries = min(len(track.wall_ms) for track in tracks.values())
         done = min(queries / rule.min_queries, min(spent.values()) / max(rule.min_seconds, 1e-9))
         progress(min(1.0, done))
         if done >= 1.0:
-            return list(tracks.values())
+            return list(tracks.values()), watch.conditions()
         order = list(candidates)[:: -1 if round_number % 2 else 1]
         for name in order:
             watch.look()

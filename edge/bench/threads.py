@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge.bench.compose import compose
-from edge.bench.conditions import Watch
 from edge.bench.engine import compare_tracks, query
 from edge.bench.measure import single_stream
 from edge.bench.result import Result, Settings, Track
@@ -75,10 +74,8 @@ def measure_threads(
         for setting in tried:
             engines[str(setting)] = engine = open_engine(setting)
             check_golden(bundle, engine, precision)
-        watch = Watch()
         queries = {name: query(engine, tensors) for name, engine in engines.items()}
-        tracks = single_stream(queries, rule, watch, progress)
-        conditions = watch.conditions()
+        tracks, conditions = single_stream(queries, rule, progress)
     finally:
         for engine in engines.values():
             engine.close()

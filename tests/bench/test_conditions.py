@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.bench.conditions import Watch, tree_cpu_seconds, tree_memory_mb
+from edge.bench.conditions import Watch, tree_cpu_seconds, tree_memory_mb, whole_joules
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -118,6 +118,31 @@ def test_energy_counter_of_a_package_may_wrap(machine):
     watch = Watch(machine.root)
     machine.write(f"{zone}/energy_uj", 2_000_000)
     assert watch.conditions().joules == {"package-0": 3.0}
+
+
+def test_what_lies_inside_a_package_or_around_all_is_not_counted_beside_it(machine):
+    zones = {"0": "package-0", "0:0": "core", "0:2": "dram", "1": "package-1", "2": "psys"}
+    for number, name in zones.items():
+        machine.write(f"sys/class/powercap/intel-rapl:{number}/name", name)
+        machine.write(f"sys/class/powercap/intel-rapl:{number}/max_energy_range_uj", 262_000_000)
+        machine.write(f"sys/class/powercap/intel-rapl:{number}/energy_uj", 1_000_000)
+    watch = Watch(machine.root)
+    for number in zones:
+        machine.write(f"sys/class/powercap/intel-rapl:{number}/energy_uj", 2_000_000)
+    assert watch.conditions().joules == {"package-0": 1.0, "package-1": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("joules", "whole"),
+    [
+        ({"VDD_IN": 9.0, "VDD_CPU_GPU_CV": 4.0, "VDD_SOC": 2.0}, 9.0),
+        ({"package-0": 3.0, "package-1": 4.0}, 7.0),
+        ({"VDD_GPU_SOC": 3.0, "VIN_SYS_5V0": 4.0, "VDDQ_VDD2_1V8AO": 1.0}, None),
+        ({}, None),
+    ],
+)
+def test_rails_that_hold_each_other_are_not_added(joules, whole):
+    assert whole_joules(joules) == whole
 
 
 def test_machine_without_sensors_gives_empty_records(machine):

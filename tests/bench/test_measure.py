@@ -10,6 +10,9 @@ class Quiet:
     def look(self):
         pass
 
+    def conditions(self):
+        pass
+
 
 @pytest.fixture
 def clock(monkeypatch):
@@ -33,10 +36,10 @@ def candidate(clock, milliseconds, calls, name):
 def test_run_lasts_until_both_parts_of_the_rule_hold(clock):
     calls = []
     fast = {"fast": candidate(clock, 1, calls, "fast")}
-    (track,) = single_stream(fast, Rule(50, 2.0, 0.0), Quiet(), lambda done: None)
+    (track,), _ = single_stream(fast, Rule(50, 2.0, 0.0), lambda done: None, Quiet)
     assert sum(track.wall_ms) >= 2000
     slow = {"slow": candidate(clock, 100, calls, "slow")}
-    (track,) = single_stream(slow, Rule(50, 2.0, 0.0), Quiet(), lambda done: None)
+    (track,), _ = single_stream(slow, Rule(50, 2.0, 0.0), lambda done: None, Quiet)
     assert len(track.wall_ms) >= 50
     assert set(track.wall_ms) == {100.0}
     assert set(track.cpu_ms) == {200.0}
@@ -44,11 +47,11 @@ def test_run_lasts_until_both_parts_of_the_rule_hold(clock):
 
 def test_candidates_take_turns_in_alternating_order(clock):
     calls, steps = [], []
-    tracks = single_stream(
+    tracks, _ = single_stream(
         {"a": candidate(clock, 100, calls, "a"), "b": candidate(clock, 50, calls, "b")},
         Rule(12, 0.1, 0.0),
-        Quiet(),
         steps.append,
+        Quiet,
     )
     a, b = tracks
     warm_up, turn = 3, 1 + a.rounds.count(0)
@@ -65,12 +68,27 @@ def test_candidates_take_turns_in_alternating_order(clock):
 
 def test_first_query_of_a_turn_is_left_out_when_candidates_take_turns(clock):
     calls = []
-    tracks = single_stream(
+    tracks, _ = single_stream(
         {"a": candidate(clock, 100, calls, "a"), "b": candidate(clock, 100, calls, "b")},
         Rule(6, 0.1, 0.0),
-        Quiet(),
         lambda done: None,
+        Quiet,
     )
     rounds = len(set(tracks[0].rounds))
     warm_up = 2 * 3
     assert len(calls) == warm_up + 2 * (len(tracks[0].wall_ms) + rounds)
+
+
+def test_energy_is_that_of_the_timed_queries_alone(clock):
+    """A sensor that counts a joule a second: the warm-up's seconds are not in it."""
+
+    class Meter(Quiet):
+        def __init__(self):
+            self.since = clock.ns
+
+        def conditions(self):
+            return (clock.ns - self.since) / 1e9
+
+    query = {"a": candidate(clock, 100, [], "a")}
+    (track,), joules = single_stream(query, Rule(20, 0.1, 5.0), lambda done: None, Meter)
+    assert joules / len(track.wall_ms) == pytest.approx(0.1)
