@@ -79,6 +79,7 @@ class Event:
         at_ns: CLOCK_MONOTONIC, as a frame's `captured_ns`.
         kind: "state", "choice", "grade", "mark", "snapshot", "recording" or "black box".
         text: in words, without patient text unless the operator typed it.
+        case: in force when it was noted, see `Choices.case`.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Event:
     at_ns: int
     kind: str
     text: str
+    case: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +257,7 @@ class Desk:
     def _note(self, kind: str, text: str) -> Event:
         self._number += 1
         utc = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        event = Event(self._number, utc, time.monotonic_ns(), kind, text)
+        event = Event(self._number, utc, time.monotonic_ns(), kind, text, self._choices.case)
         self._events.append(event)
         return event
 

@@ -128,6 +128,7 @@ class Recorder:
     def present(self, frame: Frame, reading: Reading) -> None:
         """Hand over a frame with its overlay, which nobody may write to any more."""
         if not (self._wanted(reading) or self._habits.before_s or self._tape is not None):
+            self._pass_over()
             return
         if self._refusal is not None or not self._thread.is_alive():
             self._late += self._wanted(reading)
@@ -184,9 +185,11 @@ class Recorder:
         if like != self._like or too_long or (self._recording and not wanted):
             self._end()
         if not wanted and not self._habits.before_s:
+            self._pass_over()
             return
         if wanted and frame.captured_ns < self._not_before_ns:
             self._refused += 1
+            self._pass_over()
             return
         pictures = self._pictures(frame, reading)
         if self._tape is None:
@@ -229,14 +232,19 @@ class Recorder:
             gap = silence or "pictures were dropped"
         return Remarks(gap_s, gap, missed, reading.kept, reading.panel, self._marks())
 
+    def _pass_over(self) -> None:
+        """What was noted up to a picture that is not recorded stands in no recording."""
+        if self._desk is not None:
+            self._event = self._desk.noted
+
     def _marks(self) -> tuple[str, ...]:
+        """Noted since the picture before, of the tape's case alone."""
         if self._desk is None:
             return ()
         events = self._desk.events(self._event)
         self._event = events[-1].number if events else self._event
-        return tuple(
-            f"{event.kind}: {event.text}" for event in events if event.kind in ("mark", "snapshot", "grade")
-        )
+        kinds = ("mark", "snapshot", "grade")
+        return tuple(f"{e.kind}: {e.text}" for e in events if e.kind in kinds and e.case == self._case)
 
     def _write(self) -> None:
         """Write what the tape has given, beginning a recording where there is none yet."""

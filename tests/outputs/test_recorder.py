@@ -358,6 +358,51 @@ def test_gap_and_marks_stand_at_their_frame(tmp_path):
     assert not any("gap" in line for line in said[:10] + said[11:])
 
 
+def marks(shelf):
+    """Of each recording, the oldest first: the marks of all its pictures."""
+    said = [lines(shelf.open(clip.id, "estimates")) for clip in reversed(shelf.clips())]
+    return [[mark for line in clip for mark in line.get("marks", [])] for clip in said]
+
+
+def test_what_was_noted_before_a_recording_stands_in_none(tmp_path):
+    shelf, own = Recordings(tmp_path, GB), desk()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True, on_request=True), Timing(), own)
+    for frame in frames(30):
+        if frame.sequence in (5, 20):
+            own.follow(f'{{"mark": "at {frame.sequence}"}}', frame.bounds)
+        recorder.present(frame, reading(frame, recording=frame.sequence >= 10))
+    recorder.close()
+    assert marks(shelf) == [["mark: at 20"]]
+
+
+def test_seconds_before_the_start_have_their_own_marks(tmp_path):
+    shelf, own = Recordings(tmp_path, GB), desk()
+    habits = Habits(25.0, before_s=2.0, wait=True, on_request=True)
+    recorder = Recorder(Shelf(shelf), IDENTITY, habits, Timing(), own)
+    for frame in frames(140):
+        if frame.sequence in (5, 110):
+            wait_for(lambda: not recorder._queue.qsize())
+            own.follow(f'{{"mark": "at {frame.sequence}"}}', frame.bounds)
+        recorder.present(frame, reading(frame, recording=frame.sequence >= 130))
+    recorder.close()
+    assert marks(shelf) == [["mark: at 110"]]
+
+
+def test_no_recording_has_the_marks_of_another_case(tmp_path):
+    shelf, own = Recordings(tmp_path, GB), desk()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), own)
+    for frame in frames(20):
+        if frame.sequence == 10:  # no picture comes between the mark and the next patient
+            wait_for(lambda: not recorder._queue.qsize())
+            own.follow('{"mark": "of the first"}', frame.bounds)
+            own.new_case()
+            own.follow('{"mark": "of the second"}', frame.bounds)
+        said = reading(frame)
+        recorder.present(frame, replace(said, choices=replace(said.choices, case=own.choices.case)))
+    recorder.close()
+    assert marks(shelf) == [[], ["grade: grade: none", "mark: of the second"]]
+
+
 def test_long_recording_goes_on_in_another(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SEGMENT_S", 2.0)
     shelf = Recordings(tmp_path, GB)
