@@ -101,8 +101,12 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
                 open_source, source_address, pace=pace, repeat=settings.source.loop
             )
             stack.callback(_close_opened, opening)
+        unaudited: list[str] = []
         bundle, worker = ready_model(
-            settings.model, bundle_path, lambda found: EngineWorker(_engine_maker(settings, found), timing)
+            settings.model,
+            bundle_path,
+            lambda found: EngineWorker(_engine_maker(settings, found), timing),
+            unaudited.append,
         )
         stack.callback(worker.close)
         precision = settings.model.precision
@@ -119,6 +123,8 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
         identity = Identity(bundle.spec.name, bundle.id, shown, passport)
         point = bundle.spec.point(settings.model.operating_point)
         desk = Desk(bundle.spec, Choices(_roi(settings), point))
+        for words in unaudited:
+            desk.note("audit", words)
         reload.on("model.roi", lambda new: desk.choose(roi=_roi(new)))
         reload.on(
             "model.operating_point",

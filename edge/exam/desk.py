@@ -77,7 +77,7 @@ class Event:
         number: counts from 1; whoever polls asks for those after the last number seen.
         utc: wall clock, ISO 8601.
         at_ns: CLOCK_MONOTONIC, as a frame's `captured_ns`.
-        kind: "state", "choice", "grade", "mark", "snapshot", "recording" or "black box".
+        kind: "state", "choice", "grade", "mark", "snapshot", "recording", "black box", "dicom" or "audit".
         text: in words, without patient text unless the operator typed it.
         case: in force when it was noted, see `Choices.case`.
     """

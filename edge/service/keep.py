@@ -8,7 +8,6 @@ from functools import partial
 from importlib.util import find_spec
 
 from edge.closing import SPARE_S, Closing
-from edge.contract.audit import append
 from edge.contract.bundle import Bundle
 from edge.errors import UnavailableError
 from edge.exam.desk import Desk
@@ -19,6 +18,7 @@ from edge.outputs.reception import Reception
 from edge.outputs.recorder import Habits, Recorder
 from edge.outputs.recordings import Recordings
 from edge.outputs.segment import OneFile, Shelf
+from edge.service.audited import audited
 from edge.settings import DicomSettings, Settings
 from edge.sources.base import Pace
 from edge.timing import Timing
@@ -134,8 +134,8 @@ def start_recorders(
     kept, wait = settings.recording, settings.source.pace is Pace.MAX
     if kept.raw and (kept.video or kept.folder):
         logger.warning("recordings keep the whole picture, patient text included: --record-raw")
-        if settings.model.audit is not None:
-            append(settings.model.audit, "raw", "recordings keep the picture outside the ultrasound field")
+        what = "recordings keep the picture outside the ultrasound field"
+        audited(settings.model.audit, "raw", what, partial(desk.note, "audit"))
     recorders = []
     if kept.video is not None:
         habits = Habits(rate, raw=kept.raw, wait=wait)

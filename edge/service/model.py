@@ -6,30 +6,35 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.contract.audit import append
 from edge.contract.bundle import Bundle, copy_bundle, open_bundle
 from edge.contract.passport import Running, read_passport_id
+from edge.contract.qualification import shown_precision
 from edge.contract.signing import load_trust
 from edge.engines.worker import EngineWorker
 from edge.errors import CannotCreateError, DataError, InternalError, NoInputError, RefusedError
 from edge.exam.baseline import Baseline, read_baseline
+from edge.exam.spread import read_spread
+from edge.service.audited import audited
 from edge.settings import ModelSettings
 
 logger = logging.getLogger(__name__)
 
 Start = Callable[[Bundle], EngineWorker]
+Tell = Callable[[str], object]
 
 
-def ready_model(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, EngineWorker]:
+def ready_model(settings: ModelSettings, path: Path, start: Start, tell: Tell) -> tuple[Bundle, EngineWorker]:
     """The bundle, verified, and a worker whose engine has passed its golden frames.
 
-    A bundle that passes is copied to `settings.last_good`. One that is refused or damaged, or that fails its
-    self-test, is replaced by that copy, which must hold to the same trust store; the audit log says why.
+    A bundle that passes is copied to `settings.last_good`. One that is refused or damaged, that fails its
+    self-test or the clinical gate, or that lacks what the settings ask for, is replaced by that copy, which
+    must hold to the same trust store; the audit log says why.
 
     Args:
         settings: where to look and whom to trust.
         path: of the configured bundle.
         start: begins to load the engine of a bundle.
+        tell: is given what the audit log could not take.
 
     Raises:
         RefusedError, DataError, NoInputError, InternalError: of the configured bundle, where no good one is
@@ -38,18 +43,18 @@ def ready_model(settings: ModelSettings, path: Path, start: Start) -> tuple[Bund
     try:
         found = _ready(settings, path, start)
     except (RefusedError, DataError, NoInputError, InternalError) as error:
-        _note(settings, "refused", str(error))
+        audited(settings.audit, "refused", str(error), tell)
         good = settings.last_good
         if good is None or not good.is_dir():
             raise
         logger.error("%s", error)
         found = _ready(settings, good, start)
         logger.warning("running the last good bundle, %s", found[0].id)
-        _note(settings, "restored", f"bundle {found[0].id} from {good}")
+        audited(settings.audit, "restored", f"bundle {found[0].id} from {good}", tell)
         return found
-    _note(settings, "running", _described(found[0]))
+    audited(settings.audit, "running", _described(found[0]), tell)
     if settings.last_good is not None:
-        _keep(settings, found[0], settings.last_good)
+        _keep(settings, found[0], settings.last_good, tell)
     return found
 
 
@@ -92,6 +97,10 @@ def passport_of(settings: ModelSettings, bundle: Bundle, running: Callable[[], R
 def _ready(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, EngineWorker]:
     bundle = open_bundle(path, None if settings.trust is None else load_trust(settings.trust))
     bundle.model(settings.precision)
+    # What the daemon reads of it, also for the panel: found unsound only there it would be the last good one.
+    shown_precision(bundle, settings.precision)
+    read_spread(bundle)
+    bundle.spec.point(settings.operating_point)
     worker = start(bundle)
     try:
         worker.wait_ready()
@@ -101,13 +110,13 @@ def _ready(settings: ModelSettings, path: Path, start: Start) -> tuple[Bundle, E
     return bundle, worker
 
 
-def _keep(settings: ModelSettings, bundle: Bundle, good: Path) -> None:
+def _keep(settings: ModelSettings, bundle: Bundle, good: Path, tell: Tell) -> None:
     """A copy for the day that the next one fails; a disk without room for it is no reason not to run."""
     try:
         copy_bundle(bundle, good)
     except CannotCreateError as error:
         logger.warning("no copy of the good bundle: %s", error)
-        _note(settings, "not kept", str(error))
+        audited(settings.audit, "not kept", str(error), tell)
 
 
 def _described(bundle: Bundle) -> str:
@@ -117,8 +126,3 @@ def _described(bundle: Bundle) -> str:
         else "no key asked"
     )
     return f"bundle {bundle.id}, {signed}"
-
-
-def _note(settings: ModelSettings, event: str, detail: str) -> None:
-    if settings.audit is not None:
-        append(settings.audit, event, detail)

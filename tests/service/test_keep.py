@@ -62,3 +62,10 @@ def test_raw_recordings_are_put_on_record(tmp_path):
     assert json.loads((tmp_path / "audit.jsonl").read_text())["event"] == "raw"
     assert msgspec.json.decode((tmp_path / "audit.jsonl").read_bytes())["previous"] == "0" * 64
     assert desk.keeping.refused is None
+
+
+def test_operator_is_told_that_raw_recordings_are_on_no_record(tmp_path):
+    (tmp_path / "audit.jsonl").mkdir()
+    (told,) = start(tmp_path, raw=True).events()
+    assert told.kind == "audit"
+    assert "it lacks: raw" in told.text

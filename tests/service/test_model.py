@@ -1,5 +1,7 @@
 """The service never runs what is not sound, and goes back by itself to what was."""
 
+import shutil
+
 import msgspec
 import numpy as np
 import pytest
@@ -7,16 +9,19 @@ import pytest
 from edge.contract.audit import verify
 from edge.contract.bundle import NewFile, amend_bundle, open_bundle, sign_bundle
 from edge.contract.passport import Running
+from edge.contract.qualification import report_file
 from edge.contract.signing import load_key, make_key
+from edge.contract.spec import OperatingPoint
 from edge.engines.choose import open_checked
 from edge.engines.golden import Outputs, golden_outputs
 from edge.engines.worker import EngineWorker
 from edge.errors import DataError, InternalError, RefusedError
 from edge.exam.baseline import BINS, Baseline
+from edge.exam.spread import SPREAD
 from edge.service.model import baseline_of, passport_of, ready_model
 from edge.settings import ModelSettings
 from edge.timing import Timing
-from tests.networks import write_bundle, write_study
+from tests.networks import residual_spec, write_bundle, write_study
 
 
 @pytest.fixture
@@ -29,9 +34,12 @@ def settings(tmp_path):
     return ModelSettings(last_good=tmp_path / "state/good", audit=tmp_path / "state/audit.jsonl")
 
 
-def ready(settings, path):
+def ready(settings, path, told=None):
     found, worker = ready_model(
-        settings, path, lambda b: EngineWorker(lambda: open_checked(b, "fp32", threads=1), Timing())
+        settings,
+        path,
+        lambda b: EngineWorker(lambda: open_checked(b, "fp32", threads=1), Timing()),
+        pytest.fail if told is None else told.append,
     )
     worker.close()
     return found
@@ -45,6 +53,10 @@ def broken(bundle):
     """The same bundle with golden outputs that its network does not give."""
     wrong = Outputs(np.full(4, 0.999, np.float32), np.zeros((4, 8, 8), np.float32), np.ones(4, np.float32))
     return amend_bundle(bundle, golden_outputs("fp32", wrong))
+
+
+def gate(verdict):
+    return {report_file("int8"): NewFile(msgspec.json.encode({"gate": {"verdict": verdict}}))}
 
 
 def test_bundle_that_passes_is_kept_once(bundle, settings):
@@ -69,6 +81,49 @@ def test_last_good_bundle_comes_back_and_the_audit_says_why(bundle, settings, da
     entries = verify(settings.audit)
     assert [entry.event for entry in entries] == ["running", "refused", "restored"]
     assert ("altered" if damage == "altered" else "golden frames") in entries[1].detail
+
+
+@pytest.mark.parametrize("fault", ["gate", "spread", "operating point"])
+def test_what_the_service_could_not_run_with_never_becomes_the_last_good_bundle(
+    bundle, settings, tmp_path, monkeypatch, fault
+):
+    settings = msgspec.structs.replace(settings, precision="int8", operating_point="balanced")
+    bundle = amend_bundle(bundle, {"model.int8.onnx": NewFile(bundle.read("model.onnx")), **gate("passes")})
+    good = ready(settings, bundle.path).id
+    if fault == "gate":
+        amend_bundle(bundle, gate("fails"))
+    elif fault == "spread":
+        amend_bundle(bundle, {SPREAD: NewFile(b'{"deviation": -1.0, "reach": 1.0, "sweeps": 3}')})
+    else:
+        points = (OperatingPoint(name="another", threshold=0.4),)
+        other = msgspec.structs.replace(residual_spec(), operating_points=points, operating_point="another")
+        monkeypatch.setattr("tests.networks.residual_spec", lambda: other)
+        shutil.rmtree(bundle.path)
+        other = write_bundle(bundle.path, tmp_path / "study")
+        amend_bundle(other, {"model.int8.onnx": NewFile(other.read("model.onnx")), **gate("passes")})
+    found = ready(settings, bundle.path)
+    assert (found.id, found.path) == (good, settings.last_good)
+    assert open_bundle(settings.last_good).id == good
+    assert events(settings) == ["running", "refused", "restored"]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_audit_log_that_takes_no_line_is_told_and_keeps_nothing_from_running(
+    bundle, settings, tmp_path, damaged, caplog
+):
+    ready(settings, bundle.path)
+    (tmp_path / "full").write_text("")  # as a full or read-only disk: nothing can be written below it
+    unwritable = msgspec.structs.replace(settings, audit=tmp_path / "full/audit.jsonl")
+    if damaged:
+        (bundle.path / "model.onnx").write_bytes(b"something else")
+    told: list[str] = []
+    found = ready(unwritable, bundle.path, told)
+    assert found.path == (settings.last_good if damaged else bundle.path)
+    missing = ["refused", "restored"] if damaged else ["running"]
+    for words, event in zip(told, missing, strict=True):
+        assert "cannot write the audit log" in words
+        assert f"it lacks: {event}, " in words
+        assert words in caplog.text
 
 
 def test_without_a_good_one_the_error_is_the_bundles_own_and_audited(bundle, settings):
