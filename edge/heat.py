@@ -16,7 +16,10 @@ LOOK_EVERY_S = 2.0
 _WARM, _HOT = 80.0, 90.0  # Celsius, where the device names no trip points of its own
 _BEFORE = 5.0  # Celsius below the kernel's own passive trip point
 _BACK = 3.0  # Celsius below a level until it is left again
-_FANS = ("fan", "Fan")
+_PROCESSORS = ("processor", "cpu", "gpu", "devfreq", "intel_powerclamp", "thermal-")
+"""What the types of cooling devices that slow a processor begin with: ACPI's, cpufreq's and devfreq's, those of
+a Jetson (cpufreq-cpu0, devfreq-17000000.gpu, cpu-throttle-alert), and what idles one. Fans, a display's light and
+a limit that the firmware has set (TCC Offset) slow none."""
 
 
 class Heat(Enum):
@@ -86,11 +89,11 @@ class Thermometer:
         return Heat.WARM if celsius >= warm - slack_warm else Heat.COOL
 
     def _throttled(self) -> bool:
-        """True if the kernel slows a processor already; fans turn for less."""
+        """True if the kernel slows a processor already."""
         for device in self._folder.glob("cooling_device*"):
-            kind = _text(device / "type") or ""
+            kind = (_text(device / "type") or "").lower()
             state = _text(device / "cur_state") or "0"
-            if state.isdecimal() and int(state) > 0 and not any(word in kind for word in _FANS):
+            if state.isdecimal() and int(state) > 0 and kind.startswith(_PROCESSORS):
                 return True
         return False
 

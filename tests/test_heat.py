@@ -45,13 +45,37 @@ def test_kernels_own_trip_point_comes_first(sysfs):
     assert meter.look() is Heat.HOT
 
 
-def test_throttling_kernel_is_hot_whatever_the_temperature_and_a_fan_is_not(sysfs):
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "Processor",
+        "cpufreq-cpu0",
+        "thermal-cpufreq-0",
+        "thermal-devfreq-0",
+        "devfreq-17000000.gpu",
+        "cpu-throttle-alert",
+        "gpu-throttle-alert",
+        "intel_powerclamp",
+    ],
+)
+def test_processor_that_the_kernel_slows_is_hot_whatever_the_temperature(sysfs, kind):
     root, _, cooler, warm_to = sysfs
+    (cooler / "type").write_text(f"{kind}\n")
     meter = Thermometer(root)
     warm_to(50, state=2)
     assert meter.look() is Heat.HOT
-    (cooler / "type").write_text("pwm-fan\n")
+    warm_to(50)
     assert meter.look() is Heat.COOL
+
+
+@pytest.mark.parametrize(
+    "kind", ["pwm-fan", "Fan", "LCD", "TCC Offset", "hot-surface-alert", "iwlwifi_1", ""]
+)
+def test_what_slows_no_processor_is_no_throttling(sysfs, kind):
+    root, _, cooler, warm_to = sysfs
+    (cooler / "type").write_text(f"{kind}\n")
+    warm_to(50, state=2)
+    assert Thermometer(root).look() is Heat.COOL
 
 
 @pytest.mark.parametrize("text", ["", "hot", "-274000", "999999"])

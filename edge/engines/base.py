@@ -104,7 +104,7 @@ class KillableEngine(Engine, Protocol):
     """An engine that can be ended while it works."""
 
     def kill(self) -> None:
-        """End it at once, from any thread; the `infer` under way raises EngineError."""
+        """End it at once, from any thread, waiting for nothing; the `infer` under way raises EngineError."""
 
 
 def checked(risk: float, heatmap: NDArray[np.float32], ood: float) -> Inference:

@@ -84,7 +84,7 @@ class EngineProcess:
             assert isinstance(made, tuple)
             self._name, self._precision, self._takes_frames = made
         except BaseException:
-            self.kill()
+            self._end()
             raise
 
     @property
@@ -128,9 +128,12 @@ class EngineProcess:
         return answer
 
     def kill(self) -> None:
-        """End the process at once, whatever it does; a call that waits for it raises EngineError."""
+        """End the process at once, whatever it does; a call that waits for it raises EngineError.
+
+        Waits for nothing: in the kernel's own hands, a driver's, a process ends when those let it go. The
+        engine's own thread reaps it.
+        """
         self._process.kill()
-        self._process.wait()
 
     def close(self) -> None:
         """Let the process end in order; it is killed where it does not. Safe to call twice."""
@@ -139,8 +142,14 @@ class EngineProcess:
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._end()
         self._pipe.close()
+
+    def _end(self) -> None:
+        """Kill and reap the process; one that does not end is left to Python's own reaping."""
+        self.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(PATIENCE_S)
 
     def _ask(self, request: bytes) -> object:
         self._send(request)

@@ -102,6 +102,16 @@ def test_memory_that_runs_out_ends_the_process_and_not_the_daemon(start):
         start(hungry).infer(filled(51))
 
 
+def test_killing_waits_for_nothing(start, monkeypatch):
+    """A process that the kernel does not let go, in a driver, would hold up the loop that kills it."""
+    engine = start(brightness)
+    with monkeypatch.context() as patched:
+        patched.setattr(engine._process, "wait", lambda *_: pytest.fail("it waits"))
+        engine.kill()
+    with pytest.raises(EngineError, match="SIGKILL"):
+        engine.infer(filled(51))
+
+
 def test_closing_ends_the_process(start):
     engine = start(brightness)
     engine.close()
