@@ -17,9 +17,9 @@ _WARM, _HOT = 80.0, 90.0  # Celsius, where the device names no trip points of it
 _BEFORE = 5.0  # Celsius below the kernel's own passive trip point
 _BACK = 3.0  # Celsius below a level until it is left again
 _PROCESSORS = ("processor", "cpu", "gpu", "devfreq", "intel_powerclamp", "thermal-")
-"""What the types of cooling devices that slow a processor begin with: ACPI's, cpufreq's and devfreq's, those of
-a Jetson (cpufreq-cpu0, devfreq-17000000.gpu, cpu-throttle-alert), and what idles one. Fans, a display's light and
-a limit that the firmware has set (TCC Offset) slow none."""
+"""What the types of cooling devices that slow a processor begin with: ACPI's, cpufreq's, devfreq's,
+a Jetson's (cpufreq-cpu0, devfreq-17000000.gpu, cpu-throttle-alert), and what idles one. Fans, a display's
+light and a limit that the firmware has set (TCC Offset) slow none."""
 
 
 class Heat(Enum):
