@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.preprocess import tensor_hash
-from edge.errors import InternalError
 from edge.study.cases import Case
 
 MAX_FRAMES = 512
@@ -24,12 +23,10 @@ class CalibrationSet:
     Attributes:
         tensors: uint8 (N, 1, height, width), from `prepare`.
         sha256: of the sorted hashes of the tensors: equal content gives an equal hash in any order.
-        count: N as it was asked for; `collect` asserts that this many were consumed.
     """
 
     tensors: NDArray[np.uint8]
     sha256: str
-    count: int
 
 
 def thin(cases: Sequence[Case], limit: int) -> tuple[Case, ...]:
@@ -39,13 +36,7 @@ def thin(cases: Sequence[Case], limit: int) -> tuple[Case, ...]:
     return tuple(cases[round(i * (len(cases) - 1) / (limit - 1))] for i in range(limit))
 
 
-def calibration_set(tensors: NDArray[np.uint8], count: int) -> CalibrationSet:
-    """Bind tensors to their content hash.
-
-    Raises:
-        InternalError: not as many as were asked for.
-    """
-    if len(tensors) != count:
-        raise InternalError(f"calibration set has {len(tensors)} frames, expected {count}")
+def calibration_set(tensors: NDArray[np.uint8]) -> CalibrationSet:
+    """Bind tensors to their content hash."""
     hashes = sorted(tensor_hash(tensor[None]) for tensor in tensors)
-    return CalibrationSet(tensors, hashlib.sha256("".join(hashes).encode()).hexdigest(), count)
+    return CalibrationSet(tensors, hashlib.sha256("".join(hashes).encode()).hexdigest())

@@ -118,7 +118,7 @@ def quantise(
     Raises:
         DataError: the network has no layer that INT8 would speed up.
         UsageError: `choice.keep` is a number that leaves none.
-        InternalError: a frame was not consumed, no method gives usable ranges, or the graph breaks a rule of
+        InternalError: no method gives usable ranges, or the graph breaks a rule of
             `audit`.
     """
     graph = Graph(model)
@@ -136,7 +136,7 @@ def quantise(
     cost = multiplications(graph)
     least = AUTO_SHARE * sum(cost[name] for name in layers.quantised)
     tensors = tuple(dict.fromkeys([*layer_inputs(graph, layers), *layer_outputs(graph, layers)]))
-    histograms = collect(model, tensors, frames, threads, track("ranges", frames.count))
+    histograms = collect(model, tensors, frames, threads, track("ranges", len(frames.tensors)))
     tried = trial_frames(frames, TRIAL_FRAMES)
     step = track("methods", len(tried) * (1 + 2 * len(choice.methods)))
     trial = Trial(model, spec, tried, threads, step)
@@ -227,6 +227,7 @@ def _refuse_collapse(
 
 def trial_frames(frames: CalibrationSet, limit: int) -> NDArray[np.uint8]:
     """At most `limit` of the set, evenly spaced."""
-    count = min(limit, frames.count)
-    chosen: NDArray[np.uint8] = frames.tensors[np.linspace(0, frames.count - 1, count).round().astype(int)]
+    tensors = frames.tensors
+    places = np.linspace(0, len(tensors) - 1, min(limit, len(tensors)))
+    chosen: NDArray[np.uint8] = tensors[places.round().astype(int)]
     return chosen

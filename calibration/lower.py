@@ -59,7 +59,7 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
         engine_file = cpu = _half(source, _named(request.keep))
     else:
         cases = thin(making, MAX_FRAMES)
-        frames = calibration_set(_tensors(bundle, cases, "frames", track), len(cases))
+        frames = calibration_set(_tensors(bundle, cases, "frames", track))
         choice = Choice(
             methods=request.methods,
             keep=request.keep,
@@ -91,7 +91,7 @@ def lower(bundle: Bundle, study: Study, request: Request, track: Track) -> Calib
         time_shares=share_time(parse(source), cpu, frames.tensors) if frames else {},
         fp32_bytes=len(source),
         calibration_sha256=frames.sha256 if frames else None,
-        calibration_images=frames.count if frames else 0,
+        calibration_images=len(frames.tensors) if frames else 0,
         method=int8.method if int8 else None,
         trials_db=dict(int8.trials_db) if int8 else {},
         sqnr_db=int8.sqnr_db if int8 else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -95,7 +96,7 @@ def _answer(
         "difference": difference.json(),
         "difference_over_folds": over_folds.json(),
         "p_over_folds": round(p_folds, 4),
-        "p_delong_by_seed": [round(p, 4) for p in delong],
+        "p_delong_by_seed": [None if math.isnan(p) else round(p, 4) for p in delong],
         "beyond_noise": beyond,
     }
 
@@ -112,7 +113,7 @@ def _table(report: dict[str, Any]) -> str:
         ),
     ]
     for answer in report["answers"]:
-        p_values = ", ".join(f"{p:.3f}" for p in answer["p_delong_by_seed"])
+        p_values = ", ".join("not defined" if p is None else f"{p:.3f}" for p in answer["p_delong_by_seed"])
         verdict = "within noise"
         if answer["beyond_noise"]:
             verdict = f"{'yes' if answer['difference']['value'] > 0 else 'no, they harm'}, beyond noise"

@@ -67,10 +67,16 @@ def delong(
 
 
 def compare_auc(malignant: ArrayLike, first: ArrayLike, second: ArrayLike) -> tuple[Figure, float]:
-    """Difference of two areas on the same images (first minus second) and its two-sided p-value (DeLong)."""
+    """Difference of two areas on the same images (first minus second) and its two-sided p-value (DeLong).
+
+    With fewer than two images of a class neither interval nor p-value is defined: they are NaN.
+    """
     areas, covariance = delong(malignant, np.stack([np.asarray(s, np.float64) for s in (first, second)]))
     difference = float(areas[0] - areas[1])
-    deviation = math.sqrt(max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
+    variance = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
+    if math.isnan(variance):
+        return Figure(difference, math.nan, math.nan), math.nan
+    deviation = math.sqrt(max(0.0, variance))
     p_value = 1.0 if deviation == 0 else float(2 * norm.sf(abs(difference) / deviation))
     return Figure(difference, difference - Z95 * deviation, difference + Z95 * deviation), p_value
 

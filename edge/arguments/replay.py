@@ -4,8 +4,8 @@ Examples:
   sonocart replay blackbox-000001-20310301T101500.sono bundle
   sonocart replay blackbox-000001-20310301T101500.sono bundle --operating-point high-sensitivity --json
 
-Exit code 1 if anything differs. Another machine or runtime may round otherwise; then the first difference and
-the largest are named.
+Exit code 1 if anything differs, but for one grey level in a tensor that a GPU made: that is said. Another
+machine or runtime may round otherwise; then the first difference and the largest are named.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ FLOOR_AND_DECODE = "floor + decode"
 STAGES = ("capture", "look", "prepare", "wait", "draw", "present", "encode")
 PARTS = ("infer", "planes", "jpeg")
 TURN_FRAMES = 20
+ANALYSED = 0.99
+"""Of the product's pictures, at least: the loops beside it analyse every one of theirs."""
 COLD_FRAMES = 16
 """Decoded frames that the floor goes round: 48 MB at 1080p, more than a cache holds."""
 
@@ -59,7 +61,7 @@ def measure_pipeline(
         progress: told the part that is done, 0 to 1.
 
     Raises:
-        DataError: the clip is no I420 video, or the gates withhold all of it.
+        DataError: the clip is no I420 video, or the gates withhold more than a few pictures of it.
         InternalError: the product has lost a frame.
     """
     frames = first_frames(clip, COLD_FRAMES)
@@ -100,6 +102,12 @@ def measure_pipeline(
         raise DataError(
             f"of '{clip.name}' no picture was analysed, for the gates withheld them all; expected a clip "
             "that sonocart run shows risks for"
+        )
+    if risks < ANALYSED:
+        raise DataError(
+            f"of '{clip.name}' {risks:.1%} of the pictures were analysed, for the gates withheld the others, "
+            "and the loops beside analyse all: nothing can be compared. Expected a clip that sonocart run "
+            "shows risks for throughout"
         )
     tracks[FLOOR_AND_DECODE] = _sum(FLOOR_AND_DECODE, tracks[FLOOR], tracks[DECODE])
     reference = next(iter(peers), None)

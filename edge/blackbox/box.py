@@ -43,6 +43,7 @@ class _Held:
     region: Roi
     slot: int
     start: int | None
+    on_device: bool
     quality: float = 1.0
     answer: Answer | None = None
     before: Sums | None = None
@@ -106,7 +107,7 @@ class BlackBox:
             if tensor is not None:
                 self._tensors[slot] = tensor[0, 0]
             about = part.sequence, part.captured_ns, size, part.full_range
-            self._held.append(_Held(about, region, slot, self._store(luma)))
+            self._held.append(_Held(about, region, slot, self._store(luma), tensor is None))
 
     def answer(self, answer: Answer, quality: float, before: Sums, after: Sums) -> None:
         """The network has answered what was asked last.
@@ -199,6 +200,7 @@ class BlackBox:
             "no answer" if answer is None else answer.reason,
             None if held.before is None else packed(held.before),
             None if held.after is None else packed(held.after),
+            held.on_device,
         )
 
     def _run(self) -> None:

@@ -27,7 +27,7 @@ class Sums(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: bytes | None
 
 
-class Entry(msgspec.Struct, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """One picture that the network was asked about.
 
     Attributes:
@@ -41,6 +41,8 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True):
         risk: of the network; null where it failed or did not answer.
         reason: why there is no risk.
         before, after: the evidence; null where the answer did not count.
+        on_device: the tensor was made by the network's own device, which is held to one grey level of
+            `prepare`; where it gave no risk, the tensor is not known.
     """
 
     sequence: int
@@ -55,6 +57,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True):
     reason: str = ""
     before: Sums | None = None
     after: Sums | None = None
+    on_device: bool = False
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,4 +1,7 @@
-"""Run a black box's recording again: prepare, network and evidence, compared bit by bit."""
+"""Run a black box's recording again: prepare, network and evidence, compared bit by bit.
+
+A tensor that a GPU made is allowed one grey level, as its kernel is, which adds up in another order.
+"""
 
 from __future__ import annotations
 
@@ -24,24 +27,29 @@ from edge.exam.evidence import Evidence, RiskEstimate, shot_of
 
 @dataclass(slots=True)
 class Compared:
-    """Of one step: how many were run again, how many came out the same, and where they first did not."""
+    """Of one step: how many were run again, how many came out the same, and where they first did not.
+
+    `near` of the same ones were made by a GPU and differ by one grey level.
+    """
 
     run: int = 0
     same: int = 0
+    near: int = 0
     first: int | None = None
     largest: float = 0.0
 
-    def add(self, sequence: int, same: bool, difference: float = 0.0) -> None:
+    def add(self, sequence: int, same: bool, difference: float = 0.0, *, near: bool = False) -> None:
         """One more."""
         self.run += 1
         self.same += same
+        self.near += near
         self.largest = max(self.largest, difference)
         if not same and self.first is None:
             self.first = sequence
 
 
 def main(args: argparse.Namespace) -> int:
-    """Replay; 0 if every step came out bit by bit."""
+    """Replay; 0 if every step came out bit by bit, or within one grey level where a GPU made the tensor."""
     from edge.engines.choose import open_engine
 
     recording = read_recording(args.file)
@@ -72,9 +80,11 @@ def replay(recording: Recording, engine: Engine) -> dict[str, Compared]:
     steps = {name: Compared() for name in ("prepare", "network", "evidence")}
     for entry in recording.entries:
         tensor = np.frombuffer(entry.tensor, np.uint8).reshape(1, 1, recording.height, recording.width)
-        if entry.luma is not None:
+        if entry.luma is not None and not (entry.on_device and entry.risk is None):
             again = prepare(*_frame_of(entry), recording.width, recording.height)
-            steps["prepare"].add(entry.sequence, bool((again == tensor).all()))
+            levels = int(np.abs(again.astype(np.int16) - tensor).max())
+            near = entry.on_device and levels == 1
+            steps["prepare"].add(entry.sequence, levels == 0 or near, levels, near=near)
         if entry.risk is not None:
             try:
                 risk = engine.infer(tensor).risk
@@ -114,10 +124,16 @@ def _figures(
     risks = [estimate.risk for estimate in shown if isinstance(estimate, RiskEstimate)]
     return {
         "file": str(path),
-        "identical": all(step.same == step.run for step in steps.values()),
+        "identical": all(step.same - step.near == step.run for step in steps.values()),
         "entries": len(recording.entries),
         "steps": {
-            name: {"run": s.run, "same": s.same, "first_difference": s.first, "largest": s.largest}
+            name: {
+                "run": s.run,
+                "same": s.same,
+                "within_one_level": s.near,
+                "first_difference": s.first,
+                "largest": s.largest,
+            }
             for name, s in steps.items()
         },
         "above_recorded": sum(risk >= recording.subject.threshold for risk in risks),
@@ -135,7 +151,11 @@ def _text(
         f"{subject.model} {subject.precision} on {subject.engine}"
     ]
     for name, step in steps.items():
-        told = "identical" if step.same == step.run else f"DIFFERS first at picture {step.first}"
+        told = "as recorded" if step.near else "identical"
+        if step.same < step.run:
+            told = f"DIFFERS first at picture {step.first}"
+        if step.near:
+            told += f", {step.near} made by the GPU within one grey level"
         by = f", by {step.largest:.2g} at most" if step.largest else ""
         lines.append(f"{name:9} {step.same} of {step.run} {told}{by}")
     above = (

@@ -141,6 +141,7 @@ def draw_labels(seed: int, patients: int, prevalence: float) -> list[str]:
     if patients > 1 and 0 < prevalence < 1:
         malignant = min(max(malignant, 1), patients - 1)
     labels = ["malignant"] * malignant + ["benign"] * (patients - malignant)
+    # numpy pads seeds with zeros: patient 1 has the same numbers, and mending that would change every study
     order = np.random.default_rng([seed, 1]).permutation(patients)
     return [labels[index] for index in order]
 

@@ -170,6 +170,14 @@ def test_what_cannot_be_measured_is_refused(model, clip, tmp_path, monkeypatch):
         run([*argv, "--source", str(grey)])
 
 
+def test_a_clip_that_the_gates_withhold_in_part_is_compared_with_nothing(model, tmp_path):
+    rng = np.random.default_rng(3)
+    snow = [rng.integers(16, 235, (480, 640)).astype(np.uint8) for _ in range(30)]
+    clip = write_clip(tmp_path / "half.mp4", [*(tissue(k, 480, 640) for k in range(30)), *snow])
+    with pytest.raises(DataError, match=r"half\.mp4.* [0-9.]+% of the pictures.*nothing can be"):
+        measure_pipeline(Setup(model, "fp32", 1), clip, ["naive"], 0.5, {}, lambda _done: None)
+
+
 def test_a_clip_that_the_gates_withhold_whole_is_refused_by_name(model, tmp_path):
     rng = np.random.default_rng(3)
     lumas = [rng.integers(16, 235, (480, 640)).astype(np.uint8) for _ in range(12)]

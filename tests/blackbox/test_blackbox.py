@@ -9,10 +9,11 @@ import pytest
 from edge.blackbox import box as box_module
 from edge.blackbox.box import BlackBox
 from edge.blackbox.recording import Subject, read_recording, write_recording
-from edge.blackbox.replay import replay
+from edge.blackbox.replay import _figures, _text, replay
 from edge.cli import run
+from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
-from edge.engines.base import Inference
+from edge.engines.base import EngineError, Inference
 from edge.engines.worker import Answer, EngineWorker
 from edge.errors import CannotCreateError, DataError, NoInputError
 from edge.exam.desk import Choices, Desk
@@ -83,6 +84,60 @@ def test_changed_pixel_is_found_out(recording):
     steps = replay(recording, FakeEngine())
     assert steps["prepare"].first == entry.sequence
     assert steps["prepare"].same == 24
+
+
+class DeviceEngine(FakeEngine):
+    """Makes its tensors itself, as a GPU does: some grey levels off where `prepare` rounds otherwise."""
+
+    def __init__(self, levels):
+        super().__init__()
+        self.levels = levels
+
+    def stage(self, frame, roi):
+        self.tensor = prepare(frame, roi, 32, 24)
+        self.tensor[0, 0, 5, 5] ^= self.levels  # 1 or 2 levels up or down
+        return True
+
+    def infer_staged(self):
+        return self.infer(self.tensor), self.tensor.copy()
+
+
+def replayed(tmp_path, engine):
+    box = record(tmp_path, engine=engine)
+    box.dump(tmp_path / "x.sono", "test")
+    box.close()
+    recording = read_recording(tmp_path / "x.sono")
+    steps = replay(recording, FakeEngine())
+    return recording, steps, _figures(tmp_path / "x.sono", recording, steps, POINT)
+
+
+def test_a_tensor_that_the_gpu_made_may_be_one_grey_level_off_and_that_is_said(tmp_path):
+    recording, steps, figures = replayed(tmp_path, lambda: DeviceEngine(1))
+    assert all(step.run == step.same == 25 for step in steps.values())
+    assert figures["steps"]["prepare"]["within_one_level"] == 25
+    assert not figures["identical"]
+    assert "25 made by the GPU within one grey level" in _text(figures, recording, steps, POINT)
+
+
+def test_two_grey_levels_are_a_difference_also_on_a_gpu(tmp_path):
+    _, steps, _ = replayed(tmp_path, lambda: DeviceEngine(2))
+    assert (steps["prepare"].same, steps["prepare"].largest) == (0, 2)
+
+
+def test_one_grey_level_is_a_difference_where_the_cpu_made_the_tensor(recording):
+    entry = recording.entries[4]
+    entry.tensor = bytes([entry.tensor[0] ^ 1]) + entry.tensor[1:]
+    steps = replay(recording, FakeEngine())
+    assert (steps["prepare"].same, steps["prepare"].first) == (24, entry.sequence)
+
+
+def test_what_a_gpu_made_before_it_failed_is_not_known_and_not_compared(tmp_path):
+    class Broken(DeviceEngine):
+        def infer_staged(self):
+            raise EngineError("context lost")
+
+    _, steps, _ = replayed(tmp_path, lambda: Broken(0))
+    assert steps["prepare"].run == 0
 
 
 def test_failed_network_leaves_its_reason_and_no_risk(tmp_path):

@@ -26,7 +26,7 @@ def made(tmp_path_factory, study):
     """`Int8` of the toy network by one method."""
     bundle = write_bundle(tmp_path_factory.mktemp("made") / "bundle", study)
     cases = used_in_making(bundle, read_study(study))
-    frames = calibration_set(load_tensors(cases, bundle.spec.preprocessing, lambda _: None), len(cases))
+    frames = calibration_set(load_tensors(cases, bundle.spec.preprocessing, lambda _: None))
     return quantise(
         parse(bundle.model("fp32")),
         bundle.spec,

@@ -124,7 +124,7 @@ def test_best_method_is_taken_and_all_are_reported(made, tensors):
     found = quantise(
         residual_network(),
         residual_spec(),
-        calibration_set(tensors, len(tensors)),
+        calibration_set(tensors),
         Choice(("max", "percentile", "mse", "entropy"), (), 0.0, rank_layers=False, half=False),
         1,
         track,
@@ -139,7 +139,7 @@ def test_network_without_a_fit_layer_is_refused(tensors):
         quantise(
             residual_network(),
             residual_spec(),
-            calibration_set(tensors, len(tensors)),
+            calibration_set(tensors),
             Choice(("max",), BRANCHES, 0.0, rank_layers=False, half=False),
             1,
             lambda title, count: lambda: None,
@@ -161,7 +161,7 @@ def kept(tensors):
         return quantise(
             residual_network(),
             residual_spec(),
-            calibration_set(tensors, len(tensors)),
+            calibration_set(tensors),
             Choice(("max",), keep, min_sqnr_db, rank_layers=rank, half=False),
             1,
             lambda title, count: lambda: None,
@@ -262,7 +262,7 @@ def test_ranges_that_leave_no_network_are_refused_at_once_and_the_clipped_tensor
         quantise(
             residual_network(),
             residual_spec(),
-            calibration_set(tensors, len(tensors)),
+            calibration_set(tensors),
             Choice(("entropy",), (), 36.0, rank_layers=True, half=False),
             1,
             track,

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from msgspec.structs import replace as replace_fields
 
 from edge import cli
 from edge.errors import CannotCreateError, DataError, UsageError
+from export import ablate
 from export.ablate import CELLS, compare
 from export.crossval_report import Pooled, summarise, table
 from export.examples import Examples
@@ -19,6 +21,7 @@ from export.fold import FoldResult, FoldTask, Transfer, run_fold
 from export.learn import Plan
 from export.recipe import Recipe
 from export.run_folder import read_record
+from export.statistics import Figure
 
 
 def results(seeds=1, folds=4, better=1.0, number=60):
@@ -88,6 +91,13 @@ def test_a_real_difference_is_beyond_noise_and_none_is_not():
     assert not same["beyond_noise"]
     assert same["difference"]["value"] == 0.0
     assert len(CELLS) == 5
+
+
+def test_a_p_value_that_is_not_defined_is_said_to_be_none(monkeypatch):
+    monkeypatch.setattr(ablate, "compare_auc", lambda *given: (Figure(0.1, math.nan, math.nan), math.nan))
+    report = compare({"fused": results(better=2.0), "measured": results(better=0.5)})
+    assert {p for row in report["answers"] for p in row["p_delong_by_seed"]} == {None}
+    assert "DeLong p not defined" in ablate._table(report)
 
 
 def test_cross_validations_of_other_folds_are_not_compared_in_pairs():

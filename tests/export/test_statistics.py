@@ -81,6 +81,16 @@ def test_paired_comparison_of_correlated_scores_finds_what_separate_intervals_hi
     assert compare_auc(truth, better, better)[1] == 1.0
 
 
+def test_one_image_of_a_class_compares_nothing():
+    truth = np.arange(20) == 3
+    scores = np.random.default_rng(2).normal(size=(2, 20))
+    difference, p_value = compare_auc(truth, *scores)
+    assert not math.isnan(difference.value)
+    assert math.isnan(p_value)
+    assert math.isnan(difference.low)
+    assert math.isnan(difference.high)
+
+
 def test_one_matrix_gives_every_proportion():
     matrix = ConfusionMatrix.at([1, 1, 1, 0, 0, 0, 0], [0.9, 0.5, 0.1, 0.6, 0.2, 0.1, 0.0], 0.5)
     assert (matrix.true_positive, matrix.false_negative) == (2, 1)
