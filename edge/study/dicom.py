@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge.contract.roi import Roi
 from edge.errors import DataError, UnavailableError
+from edge.study.window import has_window, through_window
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -130,7 +131,7 @@ def decoding(path: Path) -> Iterator[None]:
 
 def eight_bits(dataset: Dataset, stored: NDArray[Any], path: Path) -> NDArray[np.uint8]:
     """A stored frame as it is to be shown, uint8 (H, W) or (H, W, 3) RGB."""
-    from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+    from pydicom.pixels.processing import apply_color_lut
 
     kind = str(dataset.PhotometricInterpretation)
     if kind == "PALETTE COLOR":
@@ -142,16 +143,12 @@ def eight_bits(dataset: Dataset, stored: NDArray[Any], path: Path) -> NDArray[np
         if stored.dtype != np.uint8:
             raise DataError(f"'{path}' has colour of {stored.dtype}, expected 8 bits")
         return np.array(stored)
-    windowed = "WindowCenter" in dataset or "VOILUTSequence" in dataset
+    windowed = has_window(dataset)
     if int(dataset.BitsStored) > 8 and not windowed:
         raise DataError(
             f"'{path}' has {dataset.BitsStored} bits and no display window; export it as the scanner shows it"
         )
-    grey = stored.astype(np.float64)
-    if windowed:
-        grey = np.asarray(apply_voi_lut(apply_modality_lut(stored, dataset), dataset), np.float64)
-        span = float(2 ** int(dataset.BitsStored) - 1)
-        grey *= 255.0 / span
+    grey = through_window(dataset, stored) if windowed else stored.astype(np.float64)
     if kind == "MONOCHROME1":
         grey = 255.0 - grey
     return np.clip(np.rint(grey), 0, 255).astype(np.uint8)

@@ -86,6 +86,79 @@ def test_sixteen_bits_need_a_display_window(tmp_path, grey):
     assert np.abs(read_dicom(path, 0).astype(int) - grey).max() <= 1
 
 
+def ramp(dtype=np.uint16, low=0, high=4095):
+    return np.linspace(low, high, 64 * 64).astype(dtype).reshape(64, 64)
+
+
+def lut(bits, first, values, dtype=np.uint16):
+    item = pydicom.Dataset()
+    item.LUTDescriptor = [len(values), first, bits]
+    item.add_new("LUTData", "OW", np.asarray(values, dtype).tobytes())
+    return pydicom.Sequence([item])
+
+
+def expect_ramp(picture):
+    """From black to white over the whole picture, evenly."""
+    assert np.abs(picture.ravel().astype(int) - np.linspace(0, 255, 64 * 64)).max() <= 1
+
+
+def test_signed_values_fill_the_window(tmp_path):
+    window = {"WindowCenter": 0, "WindowWidth": 4096, "PixelRepresentation": 1}
+    path = write(tmp_path / "a.dcm", ramp(np.int16, -2048, 2047), bits=12, **window)
+    expect_ramp(read_dicom(path, 0))
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(0.0625, 0), (1, -1024), (10, 3)])
+def test_a_window_over_rescaled_values_reaches_black_and_white(tmp_path, slope, intercept):
+    low, high = intercept, 4095 * slope + intercept
+    window = {"WindowCenter": (low + high) / 2, "WindowWidth": high - low, "VOILUTFunction": "LINEAR_EXACT"}
+    rescale = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    expect_ramp(read_dicom(write(tmp_path / "a.dcm", ramp(), bits=12, **window, **rescale), 0))
+
+
+@pytest.mark.parametrize(
+    ("bits", "dtype"),
+    [(8, np.uint8), (8, np.uint16), (10, np.uint16), (12, np.uint16), (16, np.uint16)],
+)
+def test_a_lookup_table_has_its_own_number_of_bits(tmp_path, bits, dtype):
+    table = lut(bits, 0, np.linspace(0, 2**bits - 1, 4096).astype(int), dtype)
+    expect_ramp(read_dicom(write(tmp_path / "a.dcm", ramp(), bits=12, VOILUTSequence=table), 0))
+
+
+def test_a_lookup_table_begins_at_its_first_value_and_goes_before_a_window(tmp_path):
+    table = lut(8, 1000, [0, 100, 200])
+    extra = {"VOILUTSequence": table, "WindowCenter": 1, "WindowWidth": 1}
+    stored = np.full((16, 16), 1001, np.uint16)
+    stored[0, 0], stored[0, 1] = 3, 4000
+    picture = read_dicom(write(tmp_path / "a.dcm", stored, bits=12, **extra), 0)
+    assert picture[0, :3].tolist() == [0, 200, 100]
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [  # PS3.3 C.11.2.1.2 and C.11.2.1.3 at centre 100, width 40
+        ("LINEAR", [0, 0, 65.4, 130.8, 255]),
+        ("LINEAR_EXACT", [0, 0, 63.75, 127.5, 255]),
+        ("SIGMOID", [0, 30.4, 68.6, 127.5, 255]),
+    ],
+)
+def test_a_windows_function_is_the_standards(tmp_path, function, expected):
+    stored = np.zeros((16, 16), np.uint8)
+    stored[0, :5] = 0, 80, 90, 100, 255
+    window = {"WindowCenter": 100, "WindowWidth": 40, "VOILUTFunction": function}
+    picture = read_dicom(write(tmp_path / "a.dcm", stored, **window), 0)
+    assert np.abs(picture[0, :5] - np.array(expected)).max() <= 0.51
+
+
+def test_the_narrowest_window_is_a_step_and_a_narrower_one_is_refused(tmp_path):
+    stored = np.zeros((16, 16), np.uint8)
+    stored[0, :3] = 99, 100, 101
+    path = write(tmp_path / "a.dcm", stored, WindowCenter=100, WindowWidth=1)
+    assert read_dicom(path, 0)[0, :3].tolist() == [0, 255, 255]
+    with pytest.raises(DataError, match=r"window is 0 wide"):
+        read_dicom(write(tmp_path / "b.dcm", stored, WindowCenter=100, WindowWidth=0), 0)
+
+
 def test_field_and_scale_come_from_the_ultrasound_region(tmp_path, grey):
     about = describe(write(tmp_path / "a.dcm", grey, region=(5, 6, 44, 35)))
     assert about.field == Roi(5, 6, 40, 30)
