@@ -92,7 +92,7 @@ def _present_all(parts: Parts) -> int:
                 examination.signal.lose(outage)
             if parts.pace is Pace.LIVE:
                 examination.signal.silence(time.monotonic_ns())
-                _note(parts, reading, network)
+                _note(parts, reading, network, rate)
             continue
         with timing.stage("frame"):
             choices = parts.desk.choices
@@ -110,7 +110,7 @@ def _present_all(parts: Parts) -> int:
             presented += 1
     if not parts.stop.is_set():  # else the source goes on, and it is only this run that ends
         examination.signal.end()
-        _note(parts, reading, network)
+        _note(parts, reading, network, rate)
     return presented
 
 
@@ -170,7 +170,8 @@ class _Network:
         parts, question, size = self._parts, self._question, self._parts.preprocessing
         if question is None or not parts.worker.idle:
             return
-        if parts.thermometer is not None and not parts.thermometer.due(_now(parts, question.part)):
+        meter = _thermometer(parts)
+        if meter is not None and not meter.due(_now(parts, question.part)):
             return
         self._question = None
         part = question.part
@@ -227,6 +228,7 @@ class _Question:
 def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
     """What is said about this frame now."""
     examination, now_ns = parts.examination, _now(parts, frame)
+    slowed, celsius = _warmth(parts)
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
     return Reading(
@@ -244,12 +246,12 @@ def _read(parts: Parts, frame: Frame, choices: Choices, rate: _Rate) -> Reading:
         findings=examination.findings(estimate, choices.point.threshold),
         heat=examination.heat,
         covered=examination.covered,
-        slowed="" if parts.thermometer is None else parts.thermometer.level.value,
-        celsius=None if parts.thermometer is None else parts.thermometer.celsius,
+        slowed=slowed,
+        celsius=celsius,
     )
 
 
-def _note(parts: Parts, last: Reading, network: _Network) -> None:
+def _note(parts: Parts, last: Reading, network: _Network, rate: _Rate) -> None:
     """No picture came: tell whoever can be told without one."""
     now_ns = time.monotonic_ns()
     examination = parts.examination
@@ -257,12 +259,33 @@ def _note(parts: Parts, last: Reading, network: _Network) -> None:
     estimate = examination.estimate(now_ns, parts.worker.paused)
     age_ms = (now_ns - estimate.captured_ns) / 1e6 if isinstance(estimate, RiskEstimate) else None
     choices = parts.desk.choices  # whoever hides the risk hides it now, not with the next picture
-    silent = replace(last, state=examination.state, estimate=estimate, age_ms=age_ms, choices=choices)
+    slowed, celsius = _warmth(parts)
+    silent = replace(
+        last,
+        state=examination.state,
+        estimate=estimate,
+        age_ms=age_ms,
+        rate=rate.at(now_ns),
+        choices=choices,
+        slowed=slowed,
+        celsius=celsius,
+    )
     if choices.case != last.choices.case:  # what was seen of another patient says nothing of this one
         nothing = NoEstimate(examination.signal.reason(now_ns) or "a new case has begun")
         silent = replace(silent, estimate=nothing, age_ms=None, findings=NOTHING, heat=None)
     for output in parts.outputs:
         output.note(silent)
+
+
+def _thermometer(parts: Parts) -> Thermometer | None:
+    """Whom a live network asks; a file's takes the time that it needs, and the same risks each time."""
+    return parts.thermometer if parts.pace is Pace.LIVE else None
+
+
+def _warmth(parts: Parts) -> tuple[str, float | None]:
+    """What the heat has slowed, and how many degrees Celsius the cart has."""
+    meter = _thermometer(parts)
+    return ("", None) if meter is None else (meter.level.value, meter.celsius)
 
 
 def _now(parts: Parts, frame: Frame) -> int:
@@ -279,6 +302,12 @@ class _Rate:
     def count(self, now_ns: int, *, fresh: bool) -> float:
         if fresh or not self._times:
             self._times.append(now_ns)
+        return self.at(now_ns)
+
+    def at(self, now_ns: int) -> float:
+        """Where no picture has come now."""
+        if not self._times:
+            return 0.0
         while len(self._times) > 1 and now_ns - self._times[0] > _SECOND_NS:
             self._times.popleft()
         span = now_ns - self._times[0]

@@ -94,6 +94,13 @@ def test_machine_without_sensors_is_cool(tmp_path):
     assert meter.level is Heat.COOL
 
 
+def test_warm_network_is_asked_five_times_a_second(tmp_path):
+    meter = Thermometer(tmp_path)
+    assert all(meter.due(ms * 1_000_000) for ms in range(0, 1000, 40))
+    meter.level = Heat.WARM
+    assert sum(meter.due(ms * 1_000_000) for ms in range(1000, 2000, 40)) == 5
+
+
 def test_hot_risks_still_come_before_they_are_stale():
     from edge.exam.evidence import STALE_AFTER_NS
 

@@ -478,17 +478,50 @@ def test_stages_are_timed():
     assert stages["frame"].words.startswith(f"p50 {stages['frame'].p50_ms:.1f} max ")
 
 
-def test_warm_cart_asks_less_often_and_presents_every_picture():
-    class Warm(Thermometer):
-        def __init__(self):
-            super().__init__(Path("/nonexistent"))
-            self.level = Heat.WARM
+def thermometer(level):
+    meter = Thermometer(Path("/nonexistent"))
+    meter.level, meter.celsius = level, 85.0
+    return meter
 
-    seen, parts = play(Pictures([tissue(i) for i in range(50)]), thermometer=Warm())
-    assert len(seen.readings) == 50  # two seconds at 25 a second
-    assert 9 <= parts.examination.risks <= 11
-    assert all(isinstance(r.estimate, RiskEstimate) for r in seen.readings)
-    assert {r.slowed for r in seen.readings} == {"warm: risk slowed"}
+
+def test_warm_cart_asks_less_often_and_presents_every_picture(clock):
+    """By a clock that goes 10 ms on with each picture: one in twenty is asked about."""
+    seen = Seen()
+    source = Pictures(
+        [tissue(i) for i in range(50)],
+        pace=Pace.LIVE,
+        due=lambda index: len(seen.readings) == index,
+        now=partial(tick, clock),
+    )
+    _, parts = play(source, pace=Pace.LIVE, seen=seen, thermometer=thermometer(Heat.WARM))
+    assert len(seen.readings) == 50
+    assert 1 <= parts.examination.risks <= 3
+    assert {(r.slowed, r.celsius) for r in seen.readings} == {("warm: risk slowed", 85.0)}
+
+
+@pytest.mark.parametrize("level", Heat)
+def test_heat_takes_no_risk_from_a_file(level):
+    seen, parts = play(Pictures([tissue(i) for i in range(50)]), thermometer=thermometer(level))
+    assert parts.examination.risks == 50
+    assert [r.estimate.sequence for r in seen.readings] == list(range(50))
+    assert {r.slowed for r in seen.readings} == {""}
+
+
+def test_silence_tells_no_rate_of_before_and_the_present_heat():
+    seen, meter = Seen(), thermometer(Heat.WARM)
+
+    def cooled(reading):
+        meter.level, meter.celsius = Heat.COOL, 60.0
+        return reading.rate == 0.0 and reading.celsius == 60.0
+
+    source = Pictures(
+        [tissue(i) for i in range(6)],
+        pace=Pace.LIVE,
+        due=lambda index: len(seen.readings) == index if index < 5 else any(map(cooled, seen.notes)),
+    )
+    play(source, pace=Pace.LIVE, seen=seen, thermometer=meter)
+    assert seen.readings[4].slowed
+    assert seen.notes[-1].slowed == ""
 
 
 def test_repeated_pictures_are_neither_analysed_again_nor_counted_as_a_rate():

@@ -148,6 +148,7 @@ class EngineWorker:
         self._listener: Callable[[], None] | None = None
         self._owner = _Owner(make, timing, self._tell)
         self._busy_since: int | None = None
+        self._job: Job | None = None  # the one under way, or the last one
         self._failures = 0
         self._replacements = 0
         self._in_a_row = 0
@@ -210,11 +211,14 @@ class EngineWorker:
 
     def submit(self, job: Job) -> None:
         """Start one inference; only when `idle`. The tensor may be overwritten once its answer is back."""
-        self._busy_since = time.monotonic_ns()
+        self._busy_since, self._job = time.monotonic_ns(), job
         self._owner.jobs.put(job)
 
     def poll(self, timeout: float = 0.0) -> Answer | None:
-        """The answer if there is one, waiting up to `timeout` seconds; replaces an engine that is lost."""
+        """The answer if there is one, waiting up to `timeout` seconds; replaces an engine that is lost.
+
+        At the deadline it is that the network does not answer.
+        """
         if self._off is not None:
             if time.monotonic_ns() < self._again_ns or self._owner.stuck:
                 return None
@@ -233,12 +237,14 @@ class EngineWorker:
             elif answer.inference:
                 self._prove(time.monotonic_ns())
         elif time.monotonic_ns() - self._busy_since > self._deadline_ns:
+            assert self._job is not None
+            answer = Answer(self._job.sequence, self._job.captured_ns, None, "the network does not answer")
             self._busy_since = None
-            self._replace("the network does not answer")
+            self._replace(answer.reason)
         return answer
 
     def wait(self) -> Answer | None:
-        """The answer to the job under way, up to the deadline; None if there is none."""
+        """The answer to the job under way; None if there is none."""
         while self._busy_since is not None:
             answer = self.poll(self._deadline_ns / 1e9)
             if answer is not None:

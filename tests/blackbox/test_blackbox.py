@@ -26,16 +26,17 @@ from edge.sources.capture import Capture
 from edge.timing import Timing
 from tests.clips import i420, tissue
 from tests.fakes import FakeEngine, spec
+from tests.patience import PATIENCE_S
 from tests.test_loop import POINT, ROI, Pictures
 
 SUBJECT = Subject("fake", "0" * 12, "fp32", "fake", "balanced", 0.5)
 
 
-def record(tmp_path, count=25, engine=FakeEngine):
+def record(tmp_path, count=25, engine=FakeEngine, **options):
     """Run the cart's own loop over some pictures with a black box."""
     box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=1 << 20)
     timing = Timing()
-    worker = EngineWorker(engine, timing)
+    worker = EngineWorker(engine, timing, **options)
     worker.wait_ready()
     capture = Capture(Pictures([tissue(i) for i in range(count)]), Pace.MAX, timing)
     desk = Desk(spec(), Choices(ROI, POINT))
@@ -158,6 +159,18 @@ def fill(box, count, side):
         box.ask(one.part(roi), roi, (128, 96), np.full((1, 1, 24, 32), index % 256, np.uint8))
         box.answer(Answer(index, 0, Inference(0.5, np.zeros((1, 1)), 0.0), ""), 1.0, Sums(), Sums())
     return frame
+
+
+def test_network_that_hangs_is_a_fault_with_a_file(tmp_path):
+    free = threading.Event()
+    hanging = FakeEngine(lambda tensor: free.wait(PATIENCE_S) and 0.5)
+    made = iter([hanging])
+    record(tmp_path, engine=lambda: next(made, None) or FakeEngine(), deadline_s=0.3).close()
+    free.set()
+    (path,) = tmp_path.glob("blackbox-*.sono")
+    found = read_recording(path)
+    assert found.reason == "the network does not answer"
+    assert found.entries[0].reason == "the network does not answer"
 
 
 def test_memory_is_taken_at_the_start_and_the_newest_are_kept(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge.engines.base import EngineError
-from edge.engines.worker import FAILURES, PROVEN_S, REPEATS, REPLACEMENTS, RESTS_S, EngineWorker, Job
+from edge.engines.worker import FAILURES, PROVEN_S, REPEATS, REPLACEMENTS, RESTS_S, Answer, EngineWorker, Job
 from edge.timing import Timing
 from tests.fakes import FakeEngine
 from tests.patience import PATIENCE_S, Clock, wait_for
@@ -137,7 +137,7 @@ def starve(start, monkeypatch, engine=Killable):
     monkeypatch.setattr("edge.engines.worker.time", clock)
     worker = start(lambda: engine(clock, released), deadline_s=0.05)
     for sequence in range(REPLACEMENTS + 1):
-        assert ask(worker, sequence) is None
+        assert ask(worker, sequence).reason == "the network does not answer"
     return worker, clock, released
 
 
@@ -176,7 +176,7 @@ def test_pause_says_in_how_many_minutes_the_network_is_tried_again(start, monkey
     worker, clock, released = starve(start, monkeypatch)
     clock.ns += RESTS_S[0] * 10**9
     worker.poll()
-    assert ask(worker, 8) is None
+    assert ask(worker, 8).inference is None
     assert worker.paused.endswith("; tried again in 2 min")
     clock.ns += 90 * 10**9
     assert worker.paused.endswith("; tried again in 1 min")
@@ -187,7 +187,7 @@ def test_each_vain_try_makes_the_next_rest_longer(start, monkeypatch):
     worker, clock, released = starve(start, monkeypatch)
     clock.ns += RESTS_S[0] * 10**9
     worker.poll()
-    assert ask(worker, 8) is None  # one try, and it is off again
+    assert ask(worker, 8).inference is None  # one try, and it is off again
     assert worker.paused is not None
     clock.ns += RESTS_S[0] * 10**9
     assert worker.poll() is None
@@ -248,7 +248,7 @@ def test_late_answer_of_a_replaced_engine_is_ignored(start, monkeypatch):
         return FakeEngine(hang if len(made) == 1 else lambda t: 0.1)
 
     worker = start(make, deadline_s=0.05)
-    assert ask(worker, 1) is None
+    assert ask(worker, 1) == Answer(1, 10, None, "the network does not answer")
     release.set()
     worker.wait_ready()
     assert worker.poll(0.05) is None

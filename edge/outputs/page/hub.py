@@ -145,14 +145,13 @@ class Hub:
         """The state has changed while no picture came: viewers keep the last one and are told."""
         self._told_s = time.monotonic()
         self._forget_before(reading.choices.case)
-        size, fps, latency_ms = (0, 0), 0.0, 0.0
+        size, latency_ms = (0, 0), 0.0
         if self.status is not None:
-            size, fps = (self.status.width, self.status.height), self.status.fps
-            latency_ms = self.status.latency_ms
+            size, latency_ms = (self.status.width, self.status.height), self.status.latency_ms
         served = self.viewers, self._pace.rate
         said = status_of(size, latency_ms, reading, self.desk, self._performance, served)
         # A contradiction speaks of a risk, and of a picture that is no longer there.
-        self.status = msgspec.structs.replace(said, fps=fps, contradiction=None)
+        self.status = msgspec.structs.replace(said, contradiction=None)
         self._log_state(self.status.record)
 
     def close(self) -> None:
