@@ -16,10 +16,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.atomic import new_file
+from edge.atomic import replace_file
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
-from edge.errors import DataError, SonocartError
+from edge.errors import DataError
 from edge.exam.tissue import VERSION
 
 logger = logging.getLogger(__name__)
@@ -81,15 +81,18 @@ class Profiles:
     """The file's profiles. Reading is at the start; writing is in a thread of its own."""
 
     def __init__(self, path: Path | None):
-        """Read `path`; one that is not there yet has no profiles, None keeps nothing.
+        """Read `path`; one that is not there yet or damaged has no profiles, None keeps nothing.
 
-        Raises:
-            DataError: the file is damaged or no file of profiles.
+        It holds nothing that cannot be found again, so that it keeps nobody from starting.
         """
         self._path = path
         self._known: tuple[Profile, ...] = ()
-        if path is not None and path.exists():
-            self._known = tuple(p for p in read_profiles(path) if p.drawn or p.finder == VERSION)
+        self._writing = threading.Lock()
+        try:
+            known = () if path is None else read_profiles(path)
+            self._known = tuple(p for p in known if p.drawn or p.finder == VERSION)
+        except DataError as error:
+            logger.warning("no screen is known: %s", error)
 
     def find(self, frame: Frame) -> Profile | None:
         """The profile of a screen that was seen before, of this very geometry; None if there is none."""
@@ -123,32 +126,34 @@ class Profiles:
     def _replace(self, old: Profile | None, *new: Profile) -> None:
         self._known = (*(p for p in self._known if p is not old), *new)[-MOST:]
         if self._path is not None:
-            threading.Thread(target=self._write, args=(self._path, self._known), daemon=True).start()
+            threading.Thread(target=self._write, args=(self._path,), daemon=True).start()
 
-    @staticmethod
-    def _write(path: Path, known: tuple[Profile, ...]) -> None:
+    def _write(self, path: Path) -> None:
         try:
-            with new_file(path) as partial:
-                partial.write_bytes(msgspec.json.format(msgspec.json.encode(known), indent=1))
-        except SonocartError as error:
+            with self._writing:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                replace_file(path, msgspec.json.format(msgspec.json.encode(self._known), indent=1))
+        except OSError as error:
             logger.warning("the screen's profile is not kept: %s", error)
 
 
 def read_profiles(path: Path) -> tuple[Profile, ...]:
-    """The profiles in a file.
+    """The profiles in a file; none where there is no file yet.
 
     Raises:
         DataError: it cannot be read, or a profile in it makes no sense.
     """
     try:
         known = msgspec.json.decode(path.read_bytes(), type=tuple[Profile, ...])
-    except (OSError, msgspec.MsgspecError) as error:
-        raise DataError(f"'{path}' holds no screen profiles: {error}; delete it to begin anew") from error
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DataError(f"'{path}' holds no screen profiles: {error}") from error
     for profile in known:
         if len(profile.cells) != CELLS[0] * CELLS[1] or not profile.roi.inside(
             Roi(0, 0, profile.width, profile.height)
         ):
-            raise DataError(f"'{path}': {profile.field} leaves its picture; delete it to begin anew")
+            raise DataError(f"'{path}' holds no screen profiles: {profile.field} leaves its picture")
     return known
 
 

@@ -71,13 +71,28 @@ def test_field_drawn_anew_replaces_the_old_one():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[1]", '[{"width":9,"height":9,"field":[5,5,9,9],"cells":"0"}]', "nul"]
+    "text",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b'[{"width":9,"height":9,"field":[5,5,9,9],"cells":"0"}]',
+        b'[{"width":9,"height":9,"field":[1,1,9,9],"cells":"\xff"}]',
+        b"[" * 5000,
+        b"nul",
+    ],
 )
-def test_damaged_file_is_refused_and_says_what_to_do(tmp_path, text):
+def test_damaged_file_is_told_and_replaced_by_the_next_screen(tmp_path, text, caplog):
     path = tmp_path / "p.json"
-    path.write_text(text)
-    with pytest.raises(DataError, match="delete it to begin anew"):
+    path.write_bytes(text)
+    with pytest.raises(DataError, match="holds no screen profiles"):
         read_profiles(path)
+    profiles = Profiles(path)
+    assert "no screen is known" in caplog.text
+    frame, field = shown(1, "aster")
+    assert profiles.find(frame) is None
+    profiles.keep(frame, field)
+    assert [profile.roi for profile in read_profiles(until_written(path))] == [field]
 
 
 def test_file_that_cannot_be_written_holds_up_nothing(tmp_path, caplog):
