@@ -31,8 +31,11 @@ class Figure:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def wilson(hits: int, trials: int) -> Figure:
-    """A proportion with Wilson's score interval (Wilson 1927; Newcombe 1998, method 3)."""
+def wilson(hits: float, trials: float) -> Figure:
+    """A proportion with Wilson's score interval (Wilson 1927; Newcombe 1998, method 3).
+
+    Of an effective number of trials neither needs to be whole.
+    """
     if trials == 0:
         return Figure(math.nan, math.nan, math.nan)
     share = hits / trials

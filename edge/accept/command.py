@@ -48,7 +48,8 @@ def main(args: argparse.Namespace) -> int:
         verdicts = [play(case, study.root, bundle, point, worker, timing) for case in rows]
     finally:
         worker.close()
-    figures = judge(bundle, args.precision, point, verdicts, timing)
+    patients = [case.patient for case in cases]
+    figures = judge(bundle, args.precision, point, verdicts, patients, timing)
     figures["left out"] = len(study.cases) - len(cases)
     if args.baseline is not None:
         _write_baseline(args.baseline, baseline(figures, verdicts))
@@ -74,17 +75,21 @@ def _times(stage: dict[str, float | None]) -> str:
     return ", ".join(f"{name} {value:.2f} ms" for name, value in stage.items() if value is not None)
 
 
+def _of_patients(number: dict[str, Any]) -> str:
+    return f" of {number['patients']} patients" if number["patients"] else "; patients are not named"
+
+
 def _text(figures: dict[str, Any]) -> str:
     number, point, matrix = figures["n"], figures["operating_point"], figures["confusion_matrix"]
     lines = [
         f"model        {figures['model']}, bundle {figures['bundle']}, {figures['precision']}",
-        f"cases        {number['benign']} benign, {number['malignant']} malignant"
+        f"cases        {number['benign']} benign, {number['malignant']} malignant{_of_patients(number)}"
         f"; {figures['left out']} left out, since the model was made with them or their patients",
         f"threshold    {point['threshold']:.3f} ({point['name']})",
         f"withheld     {number['withheld']} cases, {number['withheld_malignant']} of them malignant",
         *(f"             {count} x {reason}" for reason, count in figures["reasons"].items()),
         "",
-        f"{'':<13}value  95 % interval, of the cases with a risk",
+        f"{'':<13}value  95 % interval over patients, of the cases with a risk",
     ]
     for name in ("accuracy", "sensitivity", "specificity", "ppv", "npv", "abstention"):
         figure = figures[name]

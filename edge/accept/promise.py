@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from edge.accept.share import Share
 from edge.exam.performance import Performance
-from edge.figures import ConfusionMatrix, Figure, wilson
+from edge.figures import wilson
 
 TOLERANCE = 0.10
 """By so much a site may lie below the promise, which was counted on few images of other patients."""
@@ -14,27 +16,25 @@ AS_PROMISED, BELOW, TOO_FEW = "as promised", "below the promise", "too few to te
 _MOST = 10_000  # cases
 
 
-def compare(promised: Performance | None, matrix: ConfusionMatrix) -> dict[str, Any]:
+def compare(promised: Performance | None, shares: Mapping[str, Share]) -> dict[str, Any]:
     """Verdict on sensitivity and specificity, ready for JSON; empty where the bundle promises nothing.
 
     Args:
         promised: of the operating point, on the validation images that it was chosen on.
-        matrix: of the site's cases with a risk.
+        shares: sensitivity and specificity of the site's cases with a risk.
     """
     if promised is None:
         return {}
-    rows = {
-        "sensitivity": (promised.sensitivity, matrix.true_positive, matrix.malignant),
-        "specificity": (promised.specificity, matrix.true_negative, matrix.benign),
-    }
+    promises = {"sensitivity": promised.sensitivity, "specificity": promised.specificity}
     return {
         name: {
-            "promised": round(share, 4),
-            "verdict": _verdict(share, wilson(hits, cases), cases),
-            "cases": cases,
-            "enough_cases": _enough(share),
+            "promised": round(promise, 4),
+            "verdict": _verdict(promise, shares[name]),
+            "cases": shares[name].cases,
+            "patients": shares[name].patients,
+            "enough_patients": _enough(promise),
         }
-        for name, (share, hits, cases) in rows.items()
+        for name, promise in promises.items()
     }
 
 
@@ -65,14 +65,21 @@ def sentences(figures: dict[str, Any]) -> list[str]:
     if number["withheld"] == number["benign"] + number["malignant"]:
         return ["no case was given a risk, so nothing was tested"]
     return [
-        f"{name} {row['promised']:.3f} on validation images: {row['verdict']}, {row['cases']} cases here"
-        + (f"; some {row['enough_cases']} would tell" if row["verdict"] == TOO_FEW else "")
+        f"{name} {row['promised']:.3f} on validation images: {row['verdict']}, {_counted(row, number)}"
+        + (f"; some {row['enough_patients']} patients would tell" if row["verdict"] == TOO_FEW else "")
         for name, row in figures["promise"].items()
     ] or ["the bundle records none, so these figures are held against nothing"]
 
 
-def _verdict(promised: float, got: Figure, cases: int) -> str:
-    if cases == 0:
+def _counted(row: dict[str, Any], number: dict[str, Any]) -> str:
+    if number["patients"]:
+        return f"{row['cases']} cases of {row['patients']} patients here"
+    return f"{row['cases']} cases here, each counted as another patient's where none is named"
+
+
+def _verdict(promised: float, share: Share) -> str:
+    got = share.figure
+    if share.cases == 0:
         return TOO_FEW
     if got.low >= promised - TOLERANCE:
         return AS_PROMISED
@@ -80,6 +87,6 @@ def _verdict(promised: float, got: Figure, cases: int) -> str:
 
 
 def _enough(promised: float) -> int:
-    """The fewest cases that show the promise to be held, where they show just that share."""
+    """The fewest cases, each of another patient, that show the promise held, where they show that share."""
     numbers = (n for n in range(1, _MOST) if wilson(round(promised * n), n).low >= promised - TOLERANCE)
     return next(numbers, _MOST)

@@ -53,11 +53,12 @@ def write_report(path: Path, figures: dict[str, Any], verdicts: Sequence[Verdict
         "<h2>Verdict</h2>",
         f"<p><b>{escape(verdict(figures))}</b></p>",
         "<h2>Figures</h2>",
-        table(["", "value", "95 % interval (Wilson)"], rows),
-        "<p>Cases without a risk count in abstention only.</p>",
+        table(["", "value", "95 % interval (Wilson, over patients)"], rows),
+        "<p>Cases without a risk count in abstention only. Several cases of one patient are taken to say the "
+        f"same, so they make an interval no narrower. {_patients(number['patients'])}</p>",
         "<h2>Beside what the operating point promised</h2>",
         f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences(figures))}</ul>",
-        "<p>As promised: at most 10 points below it, with 95 % certainty.</p>",
+        "<p>As promised: at most 10 points below it, with 95 % certainty over patients.</p>",
         "<h2>Decisions</h2>",
         table(
             ["", "called malignant", "called benign"],
@@ -78,6 +79,12 @@ def write_report(path: Path, figures: dict[str, Any], verdicts: Sequence[Verdict
         table(["case", "pathology", "risk", "frames", ""], [_row(v, point["threshold"]) for v in verdicts]),
     ]
     write_page(path, f"{figures['model']}: site acceptance", sections)
+
+
+def _patients(known: int | None) -> str:
+    if known is None:
+        return "Not every case names its patient: those that do not count as if each showed another one."
+    return f"The cases show {known} patients."
 
 
 def _row(verdict: Verdict, threshold: float) -> list[object]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.accept.promise import compare
+from edge.accept.share import Share, share_of
 from edge.contract.bundle import Bundle
 from edge.contract.spec import OperatingPoint
 from edge.exam.baseline import BINS, Baseline
 from edge.exam.performance import read_performance
-from edge.figures import ConfusionMatrix, brier, expected_calibration_error, wilson
+from edge.figures import ConfusionMatrix, brier, expected_calibration_error
 from edge.timing import Timing
 
 
@@ -38,13 +41,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def judge(
-    bundle: Bundle, precision: str, point: OperatingPoint, verdicts: list[Verdict], timing: Timing
+    bundle: Bundle,
+    precision: str,
+    point: OperatingPoint,
+    verdicts: list[Verdict],
+    patients: Sequence[str | None],
+    timing: Timing,
 ) -> dict[str, Any]:
-    """Every figure, ready for JSON."""
+    """Every figure, ready for JSON; `patients` are those of `verdicts`, where they are known."""
     shown = [verdict for verdict in verdicts if verdict.risk is not None]
+    named = zip(patients, verdicts, strict=True)
+    names = np.array([patient or f"/{verdict.case}" for patient, verdict in named])
+    withheld = np.array([verdict.risk is None for verdict in verdicts], bool)
     truth = np.array([verdict.malignant for verdict in shown], bool)
     risks = np.array([verdict.risk for verdict in shown], np.float64)
     matrix = ConfusionMatrix.at(truth, risks, point.threshold)
+    shares = _shares(truth, risks >= point.threshold, names[~withheld])
     reasons = Counter(verdict.reason for verdict in verdicts if verdict.reason is not None)
     stages = timing.summary()
     missed = sum(verdict.malignant for verdict in verdicts if verdict.risk is None)
@@ -58,12 +70,13 @@ def judge(
             "malignant": sum(verdict.malignant for verdict in verdicts),
             "withheld": len(verdicts) - len(shown),
             "withheld_malignant": missed,
+            "patients": None if None in patients else len(set(patients)),
         },
-        "abstention": wilson(len(verdicts) - len(shown), len(verdicts)).json(),
+        "abstention": share_of(withheld, names.tolist()).figure.json(),
         "reasons": dict(reasons.most_common()),
-        **{name: figure.json() for name, figure in matrix.figures().items()},
+        **{name: share.figure.json() for name, share in shares.items()},
         "confusion_matrix": msgspec.to_builtins(matrix),
-        "promise": compare(read_performance(bundle).get(point.name), matrix),
+        "promise": compare(read_performance(bundle).get(point.name), shares),
         "expected_calibration_error": round(expected_calibration_error(truth, risks), 4) if shown else None,
         "brier": round(brier(truth, risks), 4) if shown else None,
         "latency_ms": {
@@ -76,6 +89,21 @@ def judge(
             if name in ("look", "prepare", "infer", "frame")
         },
     }
+
+
+def _shares(
+    truth: NDArray[np.bool_], called: NDArray[np.bool_], patients: NDArray[np.str_]
+) -> dict[str, Share]:
+    """All from the one confusion matrix, their intervals over patients."""
+    everything = np.ones(len(truth), bool)
+    counted = {
+        "accuracy": (everything, truth == called),
+        "sensitivity": (truth, called),
+        "specificity": (~truth, ~called),
+        "ppv": (called, truth),
+        "npv": (~called, ~truth),
+    }
+    return {name: share_of(hits[of], patients[of].tolist()) for name, (of, hits) in counted.items()}
 
 
 def baseline(figures: dict[str, Any], verdicts: list[Verdict]) -> Baseline:

@@ -12,6 +12,7 @@ Examples:
 CASES is a folder with benign/ and malignant/, or with a manifest.csv (path,label,...), of images and clips.
 The site's sensitivity and specificity are held against what the operating point promised on the images that
 it was chosen on: as promised (at most 10 points below, with 95 % certainty), below, or too few cases to tell.
+Name the patients in a manifest (column patient): several cases of one patient do not tell more than one does.
 Exit code 1 if one is below the promise, or if not a single case was given a risk.
 The baseline is what drift is watched against: the risks' distribution at this site, on this bundle. None is
 written where no case was given a risk.

@@ -8,10 +8,11 @@ import pytest
 
 from edge.accept.promise import AS_PROMISED, BELOW, TOO_FEW, compare
 from edge.accept.promise import verdict as verdict_of
+from edge.accept.share import share_of
 from edge.cli import run
 from edge.errors import CannotCreateError, InternalError, NoInputError
 from edge.exam.performance import Performance
-from edge.figures import ConfusionMatrix
+from edge.figures import wilson
 from tests.clips import tissue, write_clip
 from tests.fakes import FakeEngine
 from tests.networks import write_bundle, write_study
@@ -48,7 +49,8 @@ def test_every_case_has_a_risk_or_a_reason(bundle, cases, capsys):
     black = verdicts.pop("malignant/black.png")
     assert black["risk"] is None
     assert black["reason"]
-    assert report["n"] == {"benign": 4, "malignant": 4, "withheld": 1, "withheld_malignant": 1}
+    number = {"benign": 4, "malignant": 4, "withheld": 1, "withheld_malignant": 1, "patients": None}
+    assert report["n"] == number
     assert report["reasons"] == {black["reason"]: 1}
     assert report["abstention"]["value"] == 0.125
     for verdict in verdicts.values():
@@ -147,6 +149,12 @@ def test_a_bundle_that_promises_nothing_is_said_to(bundle, cases, capsys):
     assert "held against nothing" in capsys.readouterr().out
 
 
+def shares(hits, cases):
+    """Sensitivity of so many cases, each of another patient."""
+    own = share_of(np.arange(cases) < hits, [str(k) for k in range(cases)])
+    return {"sensitivity": own, "specificity": share_of(np.arange(100) < 80, list(map(str, range(100))))}
+
+
 @pytest.mark.parametrize(
     ("hits", "cases", "verdict"),
     [
@@ -159,24 +167,55 @@ def test_a_bundle_that_promises_nothing_is_said_to(bundle, cases, capsys):
     ],
 )
 def test_sensitivity_is_held_against_the_promise_and_few_cases_tell_nothing(hits, cases, verdict):
-    row = compare(Performance(0.9, 0.8, 30, 60), ConfusionMatrix(hits, 20, 80, cases - hits))["sensitivity"]
+    row = compare(Performance(0.9, 0.8, 30, 60), shares(hits, cases))["sensitivity"]
     assert row["verdict"] == verdict
     assert row["cases"] == cases
 
 
 def test_as_many_cases_as_are_said_to_tell_do_tell():
     def ask(hits, cases):
-        return compare(Performance(0.9, 0.8, 30, 60), ConfusionMatrix(hits, 20, 80, cases - hits))[
-            "sensitivity"
-        ]
+        return compare(Performance(0.9, 0.8, 30, 60), shares(hits, cases))["sensitivity"]
 
-    enough = ask(9, 10)["enough_cases"]
+    enough = ask(9, 10)["enough_patients"]
     assert ask(round(0.9 * enough), enough)["verdict"] == "as promised"
     assert ask(round(0.9 * enough) - 3, enough - 3)["verdict"] == "too few to tell"
 
 
 def test_a_bundle_without_figures_is_held_against_nothing():
-    assert compare(None, ConfusionMatrix(1, 1, 1, 1)) == {}
+    assert compare(None, shares(1, 2)) == {}
+
+
+def test_several_images_of_one_patient_are_no_several_cases():
+    hits = np.ones(100, bool)
+    each, few = (share_of(hits, [f"p{k % number}" for k in range(100)]) for number in (100, 5))
+    assert (each.cases, each.patients, few.cases, few.patients) == (100, 100, 100, 5)
+    assert each.figure == wilson(100, 100)
+    assert few.figure == wilson(5, 5)
+    promised = Performance(0.9, 0.8, 30, 60)
+    assert (
+        compare(promised, {"sensitivity": each, "specificity": each})["sensitivity"]["verdict"] == AS_PROMISED
+    )
+    assert compare(promised, {"sensitivity": few, "specificity": few})["sensitivity"]["verdict"] == TOO_FEW
+
+
+def test_a_patient_with_most_of_the_images_counts_as_little_more_than_one():
+    share = share_of(np.arange(100) >= 50, ["a"] * 98 + ["b", "c"])
+    assert share.figure.value == 0.5
+    assert share.figure.high - share.figure.low > 0.75
+
+
+def test_patients_of_a_manifest_widen_every_interval_and_are_counted(bundle, cases, tmp_path, capsys):
+    before = accept(bundle, cases, capsys)
+    lines = [
+        f"{path.relative_to(cases)},{path.parent.name},p-{path.parent.name}" for path in cases.glob("*/*.png")
+    ]
+    (cases / "manifest.csv").write_text("\n".join(["path,label,patient", *lines]) + "\n")
+    report = accept(bundle, cases, capsys, "--report", tmp_path / "accept.html")
+    assert before["n"]["patients"] is None
+    assert report["n"]["patients"] == 2
+    for name in ("specificity", "sensitivity", "abstention"):
+        assert report[name]["high"] - report[name]["low"] > before[name]["high"] - before[name]["low"]
+    assert "The cases show 2 patients." in (tmp_path / "accept.html").read_text()
 
 
 def figures(reasons=(), withheld=0, **verdicts):
