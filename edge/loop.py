@@ -181,7 +181,7 @@ class _Network:
         if prepared is not None:
             parts.examination.ask(prepared)
         if parts.box is not None:
-            parts.box.ask(part, question.crop, question.size, prepared)
+            parts.box.ask(part, question.crop, question.size, prepared, parts.desk.choices.point)
         parts.worker.submit(Job(prepared, part.sequence, part.captured_ns))
 
     def answered(self) -> bool:

@@ -18,6 +18,7 @@ from edge.blackbox import recording as file
 from edge.contract.frame import Frame
 from edge.contract.preprocess import Tensor
 from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
 from edge.engines.worker import Answer
 from edge.errors import SonocartError
 from edge.exam.evidence import Sums
@@ -44,6 +45,7 @@ class _Held:
     slot: int
     start: int | None
     on_device: bool
+    point: OperatingPoint
     quality: float = 1.0
     answer: Answer | None = None
     before: Sums | None = None
@@ -91,7 +93,9 @@ class BlackBox:
         self._thread = threading.Thread(target=self._run, name="black-box", daemon=True)
         self._thread.start()
 
-    def ask(self, part: Frame, region: Roi, size: tuple[int, int], tensor: Tensor | None) -> None:
+    def ask(
+        self, part: Frame, region: Roi, size: tuple[int, int], tensor: Tensor | None, point: OperatingPoint
+    ) -> None:
         """The network is asked about `part`, prepared as `tensor`. Both are copied.
 
         Args:
@@ -99,6 +103,7 @@ class BlackBox:
             region: where it lies there.
             size: of that frame, pixels across and down.
             tensor: None where it is made on the network's own device; it comes with the answer then.
+            point: in force.
         """
         luma = part.luma(part.bounds)
         with self._lock:
@@ -107,7 +112,7 @@ class BlackBox:
             if tensor is not None:
                 self._tensors[slot] = tensor[0, 0]
             about = part.sequence, part.captured_ns, size, part.full_range
-            self._held.append(_Held(about, region, slot, self._store(luma), tensor is None))
+            self._held.append(_Held(about, region, slot, self._store(luma), tensor is None, point))
 
     def answer(self, answer: Answer, quality: float, before: Sums, after: Sums) -> None:
         """The network has answered what was asked last.
@@ -201,6 +206,8 @@ class BlackBox:
             None if held.before is None else packed(held.before),
             None if held.after is None else packed(held.after),
             held.on_device,
+            held.point.name,
+            held.point.threshold,
         )
 
     def _run(self) -> None:

@@ -43,6 +43,7 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
         before, after: the evidence; null where the answer did not count.
         on_device: the tensor was made by the network's own device, which is held to one grey level of
             `prepare`; where it gave no risk, the tensor is not known.
+        point, threshold: operating point in force; of an older package's file that of the start.
     """
 
     sequence: int
@@ -58,10 +59,12 @@ class Entry(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     before: Sums | None = None
     after: Sums | None = None
     on_device: bool = False
+    point: str = ""
+    threshold: float | None = None
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What ran: model, bundle, precision, runtime, operating point."""
+    """What ran: model, bundle, precision, runtime, and the operating point of the start."""
 
     model: str
     bundle: str

@@ -99,6 +99,13 @@ def replay(recording: Recording, engine: Engine) -> dict[str, Compared]:
     return steps
 
 
+def in_force(recording: Recording, entry: Entry) -> OperatingPoint:
+    """The operating point when the network was asked about this picture."""
+    if entry.threshold is None:
+        return OperatingPoint(name=recording.subject.point, threshold=recording.subject.threshold)
+    return OperatingPoint(name=entry.point, threshold=entry.threshold)
+
+
 def _frame_of(entry: Entry) -> tuple[Frame, Roi]:
     """The kept region as a frame of its own; `prepare` reads no more than that of the picture."""
     assert entry.luma is not None
@@ -120,8 +127,12 @@ def _unpacked(sums: Sums) -> evidence.Sums:
 def _figures(
     path: Path, recording: Recording, steps: dict[str, Compared], point: OperatingPoint
 ) -> dict[str, object]:
-    shown = [Evidence(_unpacked(e.after)).estimate(e.captured_ns) for e in recording.entries if e.after]
-    risks = [estimate.risk for estimate in shown if isinstance(estimate, RiskEstimate)]
+    shown = [(e, Evidence(_unpacked(e.after)).estimate(e.captured_ns)) for e in recording.entries if e.after]
+    risks = [
+        (estimate.risk, in_force(recording, entry).threshold)
+        for entry, estimate in shown
+        if isinstance(estimate, RiskEstimate)
+    ]
     return {
         "file": str(path),
         "identical": all(step.same - step.near == step.run for step in steps.values()),
@@ -136,8 +147,8 @@ def _figures(
             }
             for name, s in steps.items()
         },
-        "above_recorded": sum(risk >= recording.subject.threshold for risk in risks),
-        "above_chosen": sum(risk >= point.threshold for risk in risks),
+        "above_recorded": sum(risk >= threshold for risk, threshold in risks),
+        "above_chosen": sum(risk >= point.threshold for risk, _ in risks),
         "estimates": len(risks),
     }
 
@@ -158,10 +169,9 @@ def _text(
             told += f", {step.near} made by the GPU within one grey level"
         by = f", by {step.largest:.2g} at most" if step.largest else ""
         lines.append(f"{name:9} {step.same} of {step.run} {told}{by}")
-    above = (
-        f"above the threshold: {figures['above_recorded']} of {figures['estimates']} at {subject.point} "
-        f"({subject.threshold:g})"
-    )
-    if point.name != subject.point:
+    points = dict.fromkeys(in_force(recording, entry) for entry in recording.entries)
+    named = ", then ".join(f"{one.name} ({one.threshold:g})" for one in points)
+    above = f"above the threshold: {figures['above_recorded']} of {figures['estimates']} at {named}"
+    if [one.name for one in points] != [point.name]:
         above += f", {figures['above_chosen']} at {point.name} ({point.threshold:g})"
     return "\n".join([*lines, above])

@@ -9,10 +9,11 @@ import pytest
 from edge.blackbox import box as box_module
 from edge.blackbox.box import BlackBox
 from edge.blackbox.recording import Subject, read_recording, write_recording
-from edge.blackbox.replay import _figures, _text, replay
+from edge.blackbox.replay import _figures, _text, in_force, replay
 from edge.cli import run
 from edge.contract.preprocess import prepare
 from edge.contract.roi import Roi
+from edge.contract.spec import OperatingPoint
 from edge.engines.base import EngineError, Inference
 from edge.engines.worker import Answer, EngineWorker
 from edge.errors import CannotCreateError, DataError, NoInputError
@@ -32,17 +33,17 @@ from tests.test_loop import POINT, ROI, Pictures
 SUBJECT = Subject("fake", "0" * 12, "fp32", "fake", "balanced", 0.5)
 
 
-def record(tmp_path, count=25, engine=FakeEngine, **options):
+def record(tmp_path, count=25, engine=FakeEngine, desk=None, outputs=(), **options):
     """Run the cart's own loop over some pictures with a black box."""
     box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=1 << 20)
     timing = Timing()
     worker = EngineWorker(engine, timing, **options)
     worker.wait_ready()
     capture = Capture(Pictures([tissue(i) for i in range(count)]), Pace.MAX, timing)
-    desk = Desk(spec(), Choices(ROI, POINT))
+    desk = desk or Desk(spec(), Choices(ROI, POINT))
     identity, examination = Identity("fake", "0" * 12, "fp32"), Examination("field")
     stop, size = threading.Event(), spec().preprocessing
-    parts = Parts(capture, worker, examination, size, identity, desk, (), timing, Pace.MAX, stop, box)
+    parts = Parts(capture, worker, examination, size, identity, desk, outputs, timing, Pace.MAX, stop, box)
     capture.start()
     try:
         run_loop(parts)
@@ -156,7 +157,7 @@ def fill(box, count, side):
     for index in range(count):
         one = i420(tissue(0, 96, 128), sequence=index, captured_ns=index * 33_000_000)
         roi = Roi(0, 0, side, side)
-        box.ask(one.part(roi), roi, (128, 96), np.full((1, 1, 24, 32), index % 256, np.uint8))
+        box.ask(one.part(roi), roi, (128, 96), np.full((1, 1, 24, 32), index % 256, np.uint8), POINT)
         box.answer(Answer(index, 0, Inference(0.5, np.zeros((1, 1)), 0.0), ""), 1.0, Sums(), Sums())
     return frame
 
@@ -171,6 +172,41 @@ def test_network_that_hangs_is_a_fault_with_a_file(tmp_path):
     found = read_recording(path)
     assert found.reason == "the network does not answer"
     assert found.entries[0].reason == "the network does not answer"
+
+
+class Switch:
+    """An operator who chooses another operating point at the picture with number `at`."""
+
+    def __init__(self, desk, at, point):
+        self._desk, self._at, self._point = desk, at, point
+
+    def present(self, frame, reading):
+        if frame.sequence == self._at:
+            self._desk.choose(point=self._point)
+
+    def note(self, reading):
+        pass
+
+
+def test_each_picture_is_held_to_the_operating_point_that_was_in_force(tmp_path):
+    desk, brave = Desk(spec(), Choices(ROI, POINT)), OperatingPoint(name="brave", threshold=0.01)
+    box = record(tmp_path, desk=desk, outputs=(Switch(desk, 9, brave),))
+    box.dump(tmp_path / "x.sono", "test")
+    box.close()
+    recording = read_recording(tmp_path / "x.sono")
+    assert [entry.point for entry in recording.entries] == ["balanced"] * 10 + ["brave"] * 15
+    steps = replay(recording, FakeEngine())
+    figures = _figures(tmp_path / "x.sono", recording, steps, POINT)
+    assert (figures["above_recorded"], figures["above_chosen"], figures["estimates"]) == (15, 0, 25)
+    assert "15 of 25 at balanced (0.5), then brave (0.01), 0 at balanced (0.5)" in _text(
+        figures, recording, steps, POINT
+    )
+
+
+def test_file_of_an_older_package_has_the_operating_point_of_its_start(recording):
+    for entry in recording.entries:
+        entry.point, entry.threshold = "", None
+    assert {in_force(recording, entry) for entry in recording.entries} == {POINT}
 
 
 def test_memory_is_taken_at_the_start_and_the_newest_are_kept(tmp_path, monkeypatch):
@@ -193,7 +229,7 @@ def test_a_whole_minute_of_a_fast_source_is_held(tmp_path):
     part = i420(tissue(0)).part(roi)
     for index in range(4000):
         one = replace(part, sequence=index, captured_ns=index * 1_000_000_000 // 60)
-        box.ask(one, roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8))
+        box.ask(one, roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8), POINT)
     assert box.dump(tmp_path / "x.sono", "test") == 60 * 60
     box.close()
 
@@ -203,7 +239,7 @@ def test_only_the_last_minute_is_written(tmp_path):
     fill(box, 1, 8)
     late = i420(tissue(0), sequence=9, captured_ns=61_000_000_000)
     roi = Roi(0, 0, 8, 8)
-    box.ask(late.part(roi), roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8))
+    box.ask(late.part(roi), roi, (128, 96), np.zeros((1, 1, 24, 32), np.uint8), POINT)
     assert box.dump(tmp_path / "x.sono", "test") == 1
     box.close()
 
