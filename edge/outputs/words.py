@@ -30,9 +30,9 @@ def heat_words(reading: Reading) -> str:
     return ", ".join(filter(None, (known, reading.slowed)))
 
 
-def without_seconds(words: str) -> str:
-    """To tell whether something else is said now, or the same with another number of seconds."""
-    return re.sub(r"[\d.]+ s\b", "s", words)
+def without_times(words: str) -> str:
+    """To tell whether something else is said now, or the same with another number of seconds or minutes."""
+    return re.sub(r"[\d.]+ (s|min)\b", r"\1", words)
 
 
 def feature_words(features: LesionFeatures) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from edge.contract.frame import Frame
 from edge.exam.evidence import NoEstimate
 from edge.exam.reading import Reading
-from edge.outputs.words import without_seconds
+from edge.outputs.words import without_times
 
 logger = logging.getLogger(__name__)
 
@@ -81,11 +81,11 @@ class Heartbeat:
         self._beat(reading)
 
     def _beat(self, reading: Reading) -> None:
-        estimate, state = reading.estimate, reading.state.value
+        estimate, state = reading.shown, reading.state.value
         why = estimate.reason if isinstance(estimate, NoEstimate) else "risk shown"
         status = why if why.startswith(state) else f"{state}; {why}"
         now_ns = time.monotonic_ns()
-        another = without_seconds(status) != without_seconds(self._status)
+        another = without_times(status) != without_times(self._status)
         if another or (status != self._status and now_ns - self._sent_ns >= RENEW_NS):
             self._notifier.send(WATCHDOG=1, STATUS=status)
             self._status, self._sent_ns = status, now_ns

@@ -3,12 +3,13 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
 from edge.contract.spec import OperatingPoint
 from edge.exam.desk import Choices
-from edge.exam.evidence import NoEstimate
+from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Reading
 from edge.exam.signal import State
 from edge.service import notify
@@ -127,6 +128,33 @@ def test_seconds_are_told_again_now_and_then_and_other_figures_at_once(monkeypat
         heart.note(reading(State.UNSUPPORTED, f"unsupported signal: 1920x1080i{rate}"))
         assert notifier.sent[-1]["STATUS"].endswith(f"i{rate}")
     assert caplog.messages[-1].endswith("i60")
+
+
+def test_minutes_until_the_network_is_tried_again_are_no_other_status(monkeypatch, caplog):
+    now = [0]
+    monkeypatch.setattr(notify.time, "monotonic_ns", lambda: now[0])
+    caplog.set_level("INFO", logger="edge.service.notify")
+    notifier = Recorded()
+    heart = Heartbeat(notifier)
+    for minutes in range(15, 0, -1):
+        now[0] += 60_000_000_000
+        heart.note(reading(State.LIVE, f"AI paused: it hangs; tried again in {minutes} min"))
+    assert notifier.sent[-1]["STATUS"].endswith("in 1 min")
+    assert caplog.messages == ["live; AI paused: it hangs; tried again in 15 min"]
+
+
+def test_a_hidden_risk_is_not_said_to_be_shown():
+    notifier = Recorded()
+    heart, estimate = Heartbeat(notifier), RiskEstimate(0.8, 0.7, 0.9, 5, 1, 1)
+    shown = replace(reading(), estimate=estimate)
+    heart.note(shown)
+    heart.note(replace(shown, choices=replace(shown.choices, hidden=True)))
+    heart.note(replace(shown, choices=replace(shown.choices, second_reader=True)))
+    assert [sent["STATUS"] for sent in notifier.sent] == [
+        "live; risk shown",
+        "live; hidden by the operator",
+        "live; second reader: grade the lesion first",
+    ]
 
 
 def test_a_loop_without_pictures_feeds_it_too_and_one_that_hangs_does_not():

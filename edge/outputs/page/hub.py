@@ -27,7 +27,7 @@ from edge.outputs.page.picture import Past, Picture, View
 from edge.outputs.page.status import Status, status_of
 from edge.outputs.page.waiting import settled, wake
 from edge.outputs.planes import as_jpeg
-from edge.outputs.words import without_seconds
+from edge.outputs.words import without_times
 from edge.timing import Timing
 from edge.urgency import urgent
 
@@ -210,7 +210,7 @@ class Hub:
     def _log_state(self, record: Record) -> None:
         """Note what is said when it changes by more than its figures."""
         said = record.state if record.reason is None else f"{record.state}: {record.reason}"
-        if without_seconds(said) != without_seconds(self._said):
+        if without_times(said) != without_times(self._said):
             self._said = said
             self.desk.note("state", said)
 
