@@ -28,7 +28,6 @@ from edge.engines.choose import open_checked
 from edge.engines.process import EngineProcess
 from edge.engines.worker import EngineWorker
 from edge.errors import TransferError, UnavailableError, UsageError
-from edge.exam.baseline import Baseline
 from edge.exam.desk import Choices, Desk
 from edge.exam.examination import Examination
 from edge.exam.performance import read_performance
@@ -38,6 +37,7 @@ from edge.exam.spread import read_spread
 from edge.heat import Thermometer
 from edge.loop import Output, Parts, run_loop
 from edge.outputs.log import SessionLog
+from edge.outputs.metrics import Metrics
 from edge.outputs.reception import Reception
 from edge.outputs.recorder import Recorder
 from edge.outputs.recordings import Recordings
@@ -45,7 +45,7 @@ from edge.outputs.screen import Screen
 from edge.outputs.writable import require_writable
 from edge.service.config import SYSTEM_FILE, read_settings
 from edge.service.fields import overrides
-from edge.service.journal import journal, set_level
+from edge.service.journal import JournalHandler, journal, set_level
 from edge.service.keep import (
     PATIENT,
     another_patient,
@@ -59,7 +59,7 @@ from edge.service.model import baseline_of, passport_of, ready_model
 from edge.service.notify import Heartbeat, Notifier
 from edge.service.reload import Reload
 from edge.settings import Settings
-from edge.sources.base import FrameSource, Pace
+from edge.sources.base import Counting, FrameSource, Pace
 from edge.sources.capture import Capture
 from edge.sources.open import open_source
 from edge.timing import Timing
@@ -75,15 +75,17 @@ def main(args: argparse.Namespace) -> int:
     read = partial(read_settings, file, given)
     settings = read()
     with ExitStack() as stack:
-        stack.enter_context(journal(settings.service.log_level))
+        handler = stack.enter_context(journal(settings.service.log_level))
         if settings.service.lock is not None:
             stack.enter_context(only_instance(settings.service.lock))
         notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         stack.callback(notifier.close)
-        return _serve(settings, Reload(read, settings, notifier), notifier, args.json)
+        return _serve(settings, Reload(read, settings, notifier), notifier, handler, args.json)
 
 
-def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool) -> int:
+def _serve(
+    settings: Settings, reload: Reload, notifier: Notifier, handler: JournalHandler, as_json: bool
+) -> int:
     """Assemble the parts, run the loop, take the parts down and say what came of it."""
     source_address, bundle_path = settings.source.address, settings.model.bundle
     if source_address is None or bundle_path is None:
@@ -141,9 +143,10 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             if path is not None:
                 require_writable(path, what)
         outputs: list[Output] = []
+        metrics = Metrics(identity, timing, baseline)
         if settings.page.address is not None:
             outputs += _start_page(
-                settings, bundle, identity, baseline, desk, timing, recordings, reception, stack
+                settings, bundle, identity, metrics, desk, timing, recordings, reception, stack
             )
         if settings.screen.full:
             screen = Screen(desk, stop.set)
@@ -200,6 +203,7 @@ def _serve(settings: Settings, reload: Reload, notifier: Notifier, as_json: bool
             thermometer,
             rank,
         )
+        _watch(metrics, parts, source, log, handler)
         reload.start()
         stack.callback(reload.close)
         _handle(signal.SIGHUP, reload.ask, stack)
@@ -299,14 +303,13 @@ def _start_page(
     settings: Settings,
     bundle: Bundle,
     identity: Identity,
-    baseline: Baseline | None,
+    metrics: Metrics,
     desk: Desk,
     timing: Timing,
     recordings: Recordings | None,
     reception: Reception | None,
     stack: ExitStack,
 ) -> list[Output]:
-    from edge.outputs.metrics import Metrics
     from edge.outputs.page.access import read_tokens
     from edge.outputs.page.address import parse_address
     from edge.outputs.page.hub import Hub
@@ -318,7 +321,6 @@ def _start_page(
     host, port = parse_address(page.address)
     tokens = None if page.tokens is None else read_tokens(page.tokens)
     serving = Serving(tokens, page.certificate, page.key, page.hosts, page.viewers, recordings, reception)
-    metrics = Metrics(identity, timing, baseline)
     rank = VIEWERS if settings.source.pace is Pace.LIVE else None
     hub = Hub(identity, desk, timing, read_performance(bundle), page.megabits, rank=rank)
     stack.callback(hub.close)
@@ -327,6 +329,20 @@ def _start_page(
     server.start()
     logger.info("page: %s", server.url)
     return [metrics, hub]
+
+
+def _watch(
+    metrics: Metrics, parts: Parts, source: FrameSource, log: SessionLog | None, handler: JournalHandler
+) -> None:
+    """What the parts count of their own."""
+    metrics.watch("sonocart_pictures_lost_total", lambda: parts.capture.lost)
+    metrics.watch("sonocart_network_failures_total", lambda: parts.examination.failures)
+    metrics.watch("sonocart_network_replacements_total", lambda: parts.worker.replacements)
+    metrics.watch("sonocart_journal_lines_lost_total", lambda: handler.lost)
+    if log is not None:
+        metrics.watch("sonocart_log_lines_lost_total", lambda: log.dropped)
+    if isinstance(source, Counting):
+        metrics.watch("sonocart_source_events_total", lambda: source.counts)
 
 
 def _engine_maker(settings: Settings, bundle: Bundle) -> Callable[[], Engine]:

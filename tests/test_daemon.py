@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -24,13 +25,18 @@ from edge.errors import (
     UnavailableError,
     UsageError,
 )
+from edge.outputs.log import SessionLog
+from edge.outputs.metrics import Metrics
+from edge.service.journal import JournalHandler
 from edge.sources.base import Outage, SourceEnded, SourceInfo
 from edge.sources.open import open_source
 from edge.sources.phantom import parse_options
 from edge.sources.still import PICTURES
 from tests.clips import read_clip, tissue, write_clip
+from tests.fakes import FakeEngine
 from tests.networks import write_bundle, write_study
 from tests.patience import PATIENCE_S, wait_for
+from tests.test_loop import IDENTITY, Pictures, play
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +205,29 @@ class Silent:
     def read(self):
         self._closed.wait()
         raise SourceEnded
+
+
+def test_what_the_parts_count_is_told_while_it_runs(tmp_path):
+    broken = FakeEngine(lambda tensor: float("nan"))
+    source = Pictures([tissue(i) for i in range(9)])
+    source.counts = Counter(restarts=2)
+    _, parts = play(source, engine=lambda: broken)
+    log, handler, metrics = (
+        SessionLog(tmp_path / "x.jsonl"),
+        JournalHandler(),
+        Metrics(IDENTITY, parts.timing),
+    )
+    log.close()
+    log.dropped, handler.lost = 4, 5
+    daemon._watch(metrics, parts, source, log, handler)
+    told = metrics.exposition(0).splitlines()
+    assert "sonocart_pictures_lost_total 0" in told
+    assert f"sonocart_network_failures_total {parts.examination.failures}" in told
+    assert f"sonocart_network_replacements_total {parts.worker.replacements}" in told
+    assert min(parts.examination.failures, parts.worker.replacements) > 0
+    assert 'sonocart_source_events_total{kind="restarts"} 2' in told
+    assert "sonocart_log_lines_lost_total 4" in told
+    assert "sonocart_journal_lines_lost_total 5" in told
 
 
 def test_run_without_a_single_picture_is_an_error_that_says_what_was_found(bundle, monkeypatch):

@@ -1,7 +1,7 @@
 """What Prometheus is told: text format 0.0.4, every name in `NAMES` with its meaning.
 
-Counters and histograms are fed once a presented picture; stage times are taken from `Timing` when somebody
-asks, so that the loop pays nothing for them.
+Counters and histograms are fed once a presented picture; stage times, and what others count, are taken when
+somebody asks, so that the loop pays nothing for them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edge.contract.frame import Frame
@@ -41,6 +42,21 @@ NAMES: dict[str, tuple[str, str]] = {
     "sonocart_temperature_celsius": ("gauge", "of the cart's hottest zone; absent where it has none"),
     "sonocart_risk_slowed": ("gauge", "1 while the network is asked less often because the cart is warm"),
     "sonocart_page_viewers": ("gauge", "viewers connected to the page"),
+    "sonocart_pictures_lost_total": (
+        "counter",
+        "pictures that by the source's own numbers never arrived whole",
+    ),
+    "sonocart_source_events_total": (
+        "counter",
+        "what a card or OpenIGTLink counts, by kind: restarts, lost or unusable pictures; absent for others",
+    ),
+    "sonocart_network_failures_total": ("counter", "pictures that the network gave no answer for"),
+    "sonocart_network_replacements_total": ("counter", "times that the network's engine was built anew"),
+    "sonocart_log_lines_lost_total": (
+        "counter",
+        "lines of the session's log that the disk was too slow for; absent without a log",
+    ),
+    "sonocart_journal_lines_lost_total": ("counter", "lines that the journal did not take"),
 }
 SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5, 1.0)
 RISKS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -88,6 +104,11 @@ class Metrics:
         self._presented_ns: int | None = None
         self._analysed = -1  # sequence of the newest frame in the last risk
         self._reading: Reading | None = None
+        self._watched: dict[str, Callable[[], int | Mapping[str, int]]] = {}
+
+    def watch(self, name: str, count: Callable[[], int | Mapping[str, int]]) -> None:
+        """Ask `count`, in any thread, for the counter `name` of `NAMES`; a mapping is by the label "kind"."""
+        self._watched[name] = count
 
     def present(self, frame: Frame, reading: Reading) -> None:
         """Count a picture; see `Output.present`."""
@@ -154,6 +175,7 @@ class Metrics:
             "sonocart_latency_seconds": self._latency.lines("sonocart_latency_seconds"),
             "sonocart_risk": self._risk.lines("sonocart_risk"),
             "sonocart_stage_seconds": self._stage_lines(),
+            **{name: _counted(name, count()) for name, count in self._watched.items()},
         }
 
     def _stage_lines(self) -> list[str]:
@@ -166,6 +188,12 @@ class Metrics:
             self._stages[stage] = now, histogram
             lines += histogram.lines("sonocart_stage_seconds", f'stage="{_escaped(stage)}",')
         return lines
+
+
+def _counted(name: str, count: int | Mapping[str, int]) -> list[str]:
+    if isinstance(count, int):
+        return [f"{name} {count}"]
+    return [f'{name}{{kind="{_escaped(kind)}"}} {number}' for kind, number in list(count.items())]
 
 
 def _escaped(text: str) -> str:

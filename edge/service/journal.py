@@ -97,8 +97,8 @@ class JournalHandler(logging.Handler):
 
 
 @contextmanager
-def journal(level: str) -> Iterator[None]:
-    """All of the process's logs go to stderr by a `JournalHandler` during the block; ours from `level` up."""
+def journal(level: str) -> Iterator[JournalHandler]:
+    """All of the process's logs go to stderr by this handler during the block; ours from `level` up."""
     handler, root = JournalHandler(), logging.getLogger()
     before_level, before_hook = logging.getLogger("edge").level, threading.excepthook
     root.addHandler(handler)
@@ -108,7 +108,7 @@ def journal(level: str) -> Iterator[None]:
     if faults:
         faulthandler.enable(2)  # the watchdog's SIGABRT leaves every thread's stack in the journal
     try:
-        yield
+        yield handler
     finally:
         if faults:
             faulthandler.disable()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
@@ -68,3 +69,10 @@ class FrameSource(Protocol):
 
     def close(self) -> None:
         """Let go of the device or file. Safe to call twice."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A source that counts what befalls it."""
+
+    counts: Counter[str]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from tests.outputs.test_overlay import IDENTITY, black, reading
 
 LINE = re.compile(r'^[a-z_]+(\{([a-z]+="[^"]*",?)+\})? -?[0-9.e+-]+$')
 
+WATCHED = (
+    "sonocart_pictures_lost_total",
+    "sonocart_source_events_total",
+    "sonocart_network_failures_total",
+    "sonocart_network_replacements_total",
+    "sonocart_log_lines_lost_total",
+    "sonocart_journal_lines_lost_total",
+)
 BASELINE = Baseline("b", "fp32", 10, tuple(i / 10 for i in range(11)), (0.1,) * 10, 0.0)
 
 
@@ -46,9 +55,22 @@ def test_every_documented_name_is_told_and_no_other():
     with timing.stage("draw"):
         pass
     metrics.present(black(), replace(reading(), celsius=71.0, slowed="warm: risk slowed"))
+    for name in WATCHED:
+        metrics.watch(name, lambda: 1)
     assert told(metrics)["sonocart_risk_slowed"] == 1
     found = {re.sub(r"(_bucket|_sum|_count)?(\{.*)?$", "", name) for name in told(metrics)}
     assert found == set(NAMES)
+
+
+def test_what_others_count_is_told_as_of_now():
+    metrics, counts = Metrics(IDENTITY, Timing()), Counter(restarts=1)
+    metrics.watch("sonocart_network_replacements_total", lambda: 2)
+    metrics.watch("sonocart_source_events_total", lambda: counts)
+    counts["undecodable"] += 3
+    values = told(metrics)
+    assert values["sonocart_network_replacements_total"] == 2
+    assert values['sonocart_source_events_total{kind="restarts"}'] == 1
+    assert values['sonocart_source_events_total{kind="undecodable"}'] == 3
 
 
 def test_labels_cannot_break_the_format():
