@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,8 @@ def examine(path: Path, given: Mapping[str, object] | None = None) -> tuple[dict
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return {}, [Fault(_place(text, str(error)), f"not TOML: {error}")]
+    except RecursionError:
+        return {}, [Fault(_too_deep(text), "values lie too deep in one another to be read")]
     known: dict[str, dict[str, Field]] = {}
     for field in fields():
         known.setdefault(field.section, {})[field.key] = field
@@ -148,6 +151,17 @@ def _line(text: str, *names: str) -> int:
             break
         before = count
     return before + 1
+
+
+def _too_deep(text: str) -> int:
+    """The first line up to which the parser gives up."""
+    lines = text.splitlines(keepends=True)
+    count = 1
+    with suppress(RecursionError):
+        for count in range(1, len(lines) + 1):
+            with suppress(tomllib.TOMLDecodeError):  # within a value of several lines
+                tomllib.loads("".join(lines[:count]))
+    return count
 
 
 def _place(text: str, message: str) -> int:

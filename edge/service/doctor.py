@@ -62,4 +62,14 @@ def examine_all(config: Path, checks: tuple[Check, ...] = CHECKS) -> Iterator[Fi
         yield Finding("configuration", True, f"{config}, {len(values)} settings")
     settings = build(values)
     for check in checks:
+        yield from _asked(check, settings)
+
+
+def _asked(check: Check, settings: Settings) -> Iterator[Finding]:
+    """What one check finds; what it may not look at, or the system fails at, is a finding too."""
+    try:
         yield from check(settings)
+    except OSError as error:
+        found = f"'{error.filename}': {error.strerror}" if error.filename else str(error)
+        fix = "ask with the service's own rights: sudo -u sonocart sonocart doctor"
+        yield Finding(check.__name__, False, found, fix)

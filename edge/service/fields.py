@@ -150,6 +150,8 @@ def overrides(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _make(folder: Path, kind: type, value: object) -> object:
+    if kind is Path and "\0" in str(value):
+        raise ValueError("expected a path, which has no NUL")
     if kind is Path and isinstance(value, (str, Path)) and str(value):
         return folder / Path(value).expanduser()
     raise ValueError(f"expected {'a path' if kind is Path else kind.__name__}")

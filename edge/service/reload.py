@@ -91,7 +91,13 @@ class Reload:
             if self._closed:
                 return
             self._notifier.reloading()
-            good = self.reload()
+            try:
+                good = self.reload()
+            except (
+                Exception
+            ):  # the top of a thread: systemd waits for an end, and the next reload for the thread
+                logger.exception("the configuration cannot be read again")
+                good = False
             self._notifier.ready("configuration read again" if good else "the old configuration stays")
 
 

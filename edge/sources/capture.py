@@ -8,11 +8,14 @@ import threading
 from edge.contract.frame import Frame, with_chroma
 from edge.errors import SonocartError
 from edge.mailbox import Mailbox
-from edge.sources.base import FrameSource, Outage, Pace, SourceEnded
+from edge.sources.base import Condition, FrameSource, Outage, Pace, SourceEnded
 from edge.timing import Timing
 from edge.urgency import urgent
 
 logger = logging.getLogger(__name__)
+
+LEAST_WIDTH = 64
+"""Pixels across that the panel needs; in a tall picture, with its larger letters, an eighth of the height."""
 
 
 class Capture:
@@ -117,11 +120,22 @@ class Capture:
             try:
                 with self._timing.stage("capture"):
                     frame = self._source.read()
+                _require_room(frame)
             except Outage as outage:
-                logger.warning("%s: %s", self._source.info.name, outage)
+                if str(outage) != str(self._outage):  # of pictures that are too small there is one for each
+                    logger.warning("%s: %s", self._source.info.name, outage)
                 self._outage = outage
                 continue
             if self._outage is not None:
                 logger.info("%s: pictures come again", self._source.info.name)
                 self._outage = None
             return with_chroma(frame)
+
+
+def _require_room(frame: Frame) -> None:
+    least = max(LEAST_WIDTH, frame.height // 8)
+    if frame.width < least:
+        raise Outage(
+            Condition.UNSUPPORTED,
+            f"pictures of {frame.width}x{frame.height} pixels; the panel needs {least} pixels across",
+        )

@@ -62,14 +62,14 @@ def main() -> None:
     except MemoryError:
         name, room = without_password(request.source), request.memory_bytes / 2**30
         text = f"'{name}' needs more than {room:.1f} GiB to be decoded"
-        _say(connection, Failed(DataError.__name__, text))
+        _say(connection, Failed(DataError.__name__, _text(text)))
     except SonocartError as error:
         _say(connection, Failed(type(error).__name__, _unnamed(error, request)))
     except (EOFError, OSError):
         os._exit(1)  # nobody listens any more
     except Exception as error:  # noqa: BLE001 - the top of a process: what a decoder throws is its input's fault
         text = f"'{without_password(request.source)}' cannot be decoded: {_unnamed(error, request)}"
-        _say(connection, Failed(DataError.__name__, text))
+        _say(connection, Failed(DataError.__name__, _text(text)))
 
 
 class Slots(Slabs):
@@ -157,12 +157,17 @@ def _decode(source: FrameSource, info: SourceInfo, connection: Connection, slots
 
 def _opened(info: SourceInfo) -> Opened:
     field = None if info.field is None else astuple(info.field)
-    return Opened(info.name, info.width, info.height, info.rate, field)
+    return Opened(_text(info.name), info.width, info.height, info.rate, field)
 
 
 def _unnamed(error: Exception, request: Request) -> str:
     """What an error says, without the password that FFmpeg repeats with the address."""
-    return str(error).replace(request.source, without_password(request.source))
+    return _text(str(error).replace(request.source, without_password(request.source)))
+
+
+def _text(words: str) -> str:
+    """Without the bytes of a file's name that are none."""
+    return words.encode(errors="replace").decode()
 
 
 def _say(connection: Connection, message: Message) -> None:

@@ -110,7 +110,7 @@ class IsolatedSource:
         Raises:
             SonocartError: the source cannot be opened. Of a stream that is no error, but said by `read`.
         """
-        self._request = Request(source, pace.value, repeat, 0, memory_bytes)
+        self._request = Request(os.fsencode(source), pace.value, repeat, 0, memory_bytes)
         self._patience = patience
         self._name = without_password(source)
         self._closed = threading.Event()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import msgspec
@@ -69,16 +70,22 @@ class Failed(Message, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What is to be decoded: `source` as `edge.sources.decoder` opens it; numbers go on from `first`.
+    """What is to be decoded: `address` as `edge.sources.decoder` opens it; numbers go on from `first`.
 
-    `memory_bytes` is of address space.
+    `address` is in the file system's bytes, for a file's name need not be text. `memory_bytes` is of address
+    space.
     """
 
-    source: str
+    address: bytes
     pace: str
     repeat: bool
     first: int
     memory_bytes: int
+
+    @property
+    def source(self) -> str:
+        """The address; bytes that are no text are surrogates."""
+        return os.fsdecode(self.address)
 
 
 Said = Ready | Opened | Picture | Lost | Ended | Failed

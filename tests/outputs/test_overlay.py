@@ -27,6 +27,7 @@ from edge.outputs.overlay import REFRESH_NS, Overlay, corners
 from edge.outputs.panel import draw_panel, panel_sizes
 from edge.outputs.pen import Pen
 from edge.outputs.place import find_place
+from edge.sources.capture import LEAST_WIDTH
 from tests.clips import i420
 
 IDENTITY = Identity("parotid", "a1b2c3d4e5f6", "int8")
@@ -497,3 +498,11 @@ def test_name_and_value_of_a_feature_never_lie_on_each_other(width, height, monk
         for row in pairs:  # the value alone where there is no room for both
             for (_, end), (begin, _) in pairwise(row):
                 assert end - 9 <= begin, "each mask is 9 pixels wider than its letters"
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 8), (64, 64), (64, 512), (100, 800), (270, 2160)])
+def test_smallest_pictures_that_are_taken_have_a_panel(width, height):
+    assert width == max(LEAST_WIDTH, height // 8) or height < 512
+    for said in (reading(field=None), reading(field=None, reason="looking for the ultrasound field")):
+        frame = black(width, height)
+        assert Overlay(IDENTITY).draw(frame, said, np.ones((8, 8), np.uint8))

@@ -41,6 +41,12 @@ def write(folder, text):
         ("[source]\naddress = [1,\n", 2, "not TOML"),
         ("\n\nsource.lop = true\n", 3, "unknown key; did you mean 'loop'?"),
         ("[page]\nx = 1\n[source]\nx = 1\n", 2, "[page] x: unknown key"),
+        (
+            '[model]\nbundle = "b"\n[service]\nlock = "a\\u0000b"\n',
+            4,
+            "[service] lock: found 'a\\x00b': expected a path",
+        ),
+        (f"[model]\nroi = {'[' * 3000}{']' * 3000}\n[page]\n", 2, "values lie too deep in one another"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path, text, line, words):

@@ -203,6 +203,17 @@ def test_a_folder_that_cannot_be_made_is_not_told_to_be_full(tmp_path, good):
     assert "delete" not in found.fix
 
 
+def test_what_a_user_may_not_look_at_is_a_finding_and_the_rest_is_looked_at(tmp_path, good):
+    def source(settings):
+        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/sonocart/bundle")
+        yield
+
+    found = list(examine_all(write(tmp_path, **good), (source, checks.clock)))
+    assert [finding.what for finding in found] == ["configuration", "source", "clock"]
+    assert found[1].found == "'/var/lib/sonocart/bundle': Permission denied"
+    assert "sudo -u sonocart" in found[1].fix
+
+
 def test_what_cannot_start_anywhere_is_a_fault_of_the_configuration(tmp_path, good):
     good["page"] = "address = '127.0.0.1:99999'\n"
     assert "no address for the page" in failures(write(tmp_path, **good))["configuration"].found

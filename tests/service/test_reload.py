@@ -6,7 +6,9 @@ import pytest
 
 from edge.errors import ConfigError, DataError
 from edge.service.config import read_settings
+from edge.service.notify import Notifier
 from edge.service.reload import Reload
+from edge.settings import Settings
 from tests.patience import PATIENCE_S, wait_for
 
 
@@ -84,6 +86,32 @@ def test_asking_reloads_in_another_thread(cart, caplog):
     reload._thread.join(PATIENCE_S)
     assert "restart needed for model.operating_point" in caplog.text
     assert not reload._thread.is_alive()
+
+
+def test_whatever_breaks_a_reload_is_told_and_the_next_one_works(caplog):
+    """systemd waits for READY after each RELOADING."""
+    caplog.set_level(logging.INFO)
+    said, broken = [], [True]
+
+    class Told(Notifier):
+        def send(self, **fields):
+            said.append(fields)
+
+    def read():
+        if broken[0]:
+            raise RecursionError("too deep")
+        return Settings()
+
+    reload = Reload(read, Settings(), Told(None))
+    reload.start()
+    reload.ask()
+    wait_for(lambda: said and said[-1].get("READY") == 1)
+    assert said[-1]["STATUS"] == "the old configuration stays"
+    assert "too deep" in caplog.text
+    broken[0] = False
+    reload.ask()
+    wait_for(lambda: said[-1].get("STATUS") == "configuration read again")
+    reload.close()
 
 
 def test_a_file_that_is_wrong_at_the_start_is_no_start(tmp_path):

@@ -262,6 +262,18 @@ def test_memory_of_a_decoder_is_limited(clip):
     assert limits == (MEMORY_BYTES, MEMORY_BYTES)
 
 
+def test_file_whose_name_is_no_text_is_played_and_a_damaged_one_told(clip, tmp_path):
+    """As disks of older systems carry them: a byte of Latin-1 is no UTF-8."""
+    path = tmp_path / os.fsdecode(b"Schilddr\xfcse.mp4")
+    path.write_bytes(clip.read_bytes())
+    source = opened(path)
+    assert len(rest_of(source)) == 12
+    assert source.info.name == "Schilddr?se.mp4"
+    path.write_bytes(b"no video")
+    with pytest.raises(DataError, match=r"Schilddr\?se\.mp4"):
+        opened(path)
+
+
 def test_missing_file_is_said_without_a_process():
     with pytest.raises(NoInputError, match="is not a file"):
         open_source("none.mp4", pace=Pace.MAX, repeat=False)
