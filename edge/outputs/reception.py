@@ -42,12 +42,14 @@ class Details(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What an operator asks for: typed details, or the `key` of an order in the worklist.
 
-    `correct` puts right how the patient of this case was typed; without it another patient's case begins.
+    `correct` puts right how the patient of the case with the number `case` was typed; without it another
+    patient's case begins.
     """
 
     details: Details | None = None
     key: str | None = None
     correct: bool = False
+    case: int | None = None
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -59,13 +61,15 @@ class Known(msgspec.Struct, frozen=True):
         worklist: key and line of each order that can be chosen.
         problem: why the worklist, or a part of it, cannot be used.
         details: what was entered, to be corrected; None where nothing was.
+        case: whose all this is.
     """
 
     words: str
     entered: bool
     worklist: list[tuple[str, str]]
-    problem: str = ""
-    details: Details | None = None
+    problem: str
+    details: Details | None
+    case: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ class Reception:
         """Carry out an `Entry` in JSON; it begins a case of its own unless it corrects the present one.
 
         Raises:
-            UsageError: not an entry, an order that is not in the worklist any more, or nothing to correct.
+            UsageError: not an entry, an order that is not in the worklist any more, nothing to correct, or a
+                correction of a case that is over.
             DataError: a value that DICOM cannot hold, by its name; the message never shows the value.
             NoInputError: the worklist cannot be read.
         """
@@ -145,7 +150,11 @@ class Reception:
                 raise UsageError("this order is not in the worklist any more; choose again")
             order = found[0]
         with self._lock:
-            self._now = self._corrected(order) if entry.correct else _entered(self._desk.new_case(), order)
+            self._now = (
+                self._corrected(order, entry.case)
+                if entry.correct
+                else _entered(self._desk.new_case(), order)
+            )
         self._desk.note("patient", "the patient is corrected" if entry.correct else "a patient is entered")
 
     def known(self) -> Known:
@@ -162,11 +171,15 @@ class Reception:
             words = f"nobody: {error}"
         worklist = [(_key(order), _words(order)) for order in orders]
         details = None if now.entered is None else _details(now.entered)
-        return Known(words, now.entered is not None, worklist, "; ".join(faults), details)
+        return Known(words, now.entered is not None, worklist, "; ".join(faults), details, now.case)
 
-    def _corrected(self, order: Order) -> _Sitting:
-        """The present case with what was typed in the place of what was entered before."""
+    def _corrected(self, order: Order, case: int | None) -> _Sitting:
+        """The present case with what was typed in the place of what was entered before, if `case` is it."""
         number, before = self._now.case, self._now.entered
+        if case != number:
+            raise UsageError(
+                "another case has begun meanwhile, so nothing was corrected: look who is examined now"
+            )
         if before is None or number != self._desk.choices.case:
             raise UsageError(
                 "nobody was entered for this case, so nothing can be corrected; enter the patient"

@@ -141,9 +141,20 @@ def test_typo_is_corrected_within_the_case():
     front.enter(details=TYPED)
     case = front.desk.choices.case
     assert front.reception.known().details.patient_name == "Doe^Jane"
-    front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True)
+    front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True, case=front.desk.choices.case)
     assert front.desk.choices.case == case
     assert front.now() == Order("P-7", "Roe^Jane", "19700228", "F", "A1")
+
+
+def test_correction_that_comes_after_the_next_patient_renames_nobody():
+    front = Front()
+    front.enter(details=TYPED)
+    opened = front.reception.known().case
+    front.enter(details={**TYPED, "patient_id": "P-8", "patient_name": "Roe^Richard"})
+    for case in (opened, None):
+        with pytest.raises(UsageError, match="another case has begun"):
+            front.enter(details={**TYPED, "patient_name": "Doe^Janet"}, correct=True, case=case)
+    assert front.now().patient_name == "Roe^Richard"
 
 
 def test_correction_keeps_what_the_worklist_says_of_the_order(tmp_path):
@@ -152,7 +163,7 @@ def test_correction_keeps_what_the_worklist_says_of_the_order(tmp_path):
     front = Front(worklist=path)
     front.enter(key=front.reception.known().worklist[0][0])
     before = front.reception._now.entered
-    front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True)
+    front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True, case=front.desk.choices.case)
     after = front.now()
     assert after.patient_name == "Roe^Jane"
     assert after.procedure_description == before.procedure_description
@@ -162,11 +173,11 @@ def test_correction_keeps_what_the_worklist_says_of_the_order(tmp_path):
 def test_nothing_is_corrected_that_is_written_already_or_was_never_entered():
     front = Front()
     with pytest.raises(UsageError, match="nobody was entered"):
-        front.enter(details=TYPED, correct=True)
+        front.enter(details=TYPED, correct=True, case=front.desk.choices.case)
     front.enter(details=TYPED)
     front.now()  # something is kept
     with pytest.raises(UsageError, match="correct them in the archive"):
-        front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True)
+        front.enter(details={**TYPED, "patient_name": "Roe^Jane"}, correct=True, case=front.desk.choices.case)
     assert front.now().patient_name == "Doe^Jane"
     front.enter(details={**TYPED, "patient_name": "Roe^Jane"})
     assert front.now().patient_name == "Roe^Jane"

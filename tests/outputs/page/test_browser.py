@@ -240,6 +240,24 @@ def test_patient_is_entered_by_keyboard_shown_and_forgotten(browser, tmp_path):
         visitor.close()
 
 
+def test_correction_ends_when_another_case_begins(browser, tmp_path):
+    (tmp_path / "list.json").write_text("[]")
+    with serve(clock=time, worklist=tmp_path / "list.json") as (hub, server), scanning(hub):
+        visitor = browser.new_page()
+        visitor.goto(server.url)
+        visitor.wait_for_selector(LIVE)
+        visitor.click("#admit")
+        visitor.fill("#pid", "A1")
+        visitor.keyboard.press("Enter")
+        visitor.wait_for_selector("#patient:has-text('ID A1')")
+        visitor.click("#amend")
+        visitor.wait_for_selector("#admission[open]")
+        hub.desk.follow('{"grade": null}', Roi(0, 0, 640, 480))  # somebody else's New patient
+        visitor.wait_for_selector("#admission", state="hidden")
+        visitor.wait_for_selector("#notice:has-text('nothing was corrected')")
+        visitor.close()
+
+
 def test_name_of_the_patient_before_goes_though_nothing_is_known_of_the_next(browser, tmp_path):
     order = {"00100020": {"vr": "LO", "Value": ["P1"]}, **NAME}
     (tmp_path / "list.json").write_text(json.dumps([order]))

@@ -15,7 +15,7 @@ const now = { status: null, hello: null, painted: null, picture: 0, hiding: fals
 const text = (id, words) => { const part = byId(id); if (part.textContent !== words) part.textContent = words; };
 const percent = (value, digits = 0) => (100 * value).toFixed(digits);
 
-const patient = new Patient();
+const patient = new Patient((words) => complain(words));
 const live = new Live({
   hello(hello) {
     now.hello = hello;

@@ -3,19 +3,24 @@ const byId = (id) => document.getElementById(id);
 const RETRY_MS = 1000;
 
 export class Patient {
-  constructor() {
-    this.case = null;
+  constructor(complain) {
+    this.complain = complain;
+    this.case = this.opened = null; // the newest, and the one whose patient the dialog corrects
     this.asked = 0; // counts the questions: an answer to an older one may name the patient before
     byId("admit").addEventListener("click", () => this.open(false));
     byId("amend").addEventListener("click", () => this.open(true));
     byId("dismiss").addEventListener("click", () => byId("admission").close());
     byId("order").addEventListener("change", () => this.pick());
     byId("admission-form").addEventListener("submit", (event) => { event.preventDefault(); this.enter(); });
-    byId("admission").addEventListener("close", () => { byId("admission-form").reset(); byId("rejected").textContent = ""; });
+    byId("admission").addEventListener("close", () => { this.opened = null; byId("admission-form").reset(); byId("rejected").textContent = ""; });
   }
 
   // Asks again whenever another case has begun; viewers are told nothing.
   async see(number, { operator, dicom }) {
+    if (this.opened !== null && number !== this.opened) {
+      byId("admission").close();
+      this.complain("another case has begun: nothing was corrected");
+    }
     if (number === this.case) return;
     this.forget();
     this.case = number;
@@ -54,7 +59,8 @@ export class Patient {
   async open(correct) {
     const known = await this.ask();
     if (!known || (correct && !known.entered)) return;
-    this.correct = correct;
+    if (byId("admission").open) return; // pressed twice
+    this.opened = correct ? known.case : null;
     byId("admission-title").textContent = correct ? "Correct patient" : "Enter patient";
     byId("begins").hidden = correct;
     byId("orders").hidden = correct || known.worklist.length === 0;
@@ -88,7 +94,7 @@ export class Patient {
       patient_id: value("pid"), patient_name: [value("family"), value("given")].join("^").replace(/\^$/, ""),
       birth_date: value("born").replaceAll("-", ""), sex: value("sex"), accession_number: value("accession"),
     };
-    const answer = await fetch("/patient", { method: "POST", body: JSON.stringify(key ? { key } : { details, correct: this.correct }) });
+    const answer = await fetch("/patient", { method: "POST", body: JSON.stringify(key ? { key } : { details, correct: this.opened !== null, case: this.opened }) });
     if (!answer.ok) { byId("rejected").textContent = (await answer.text()).trim(); return; }
     byId("admission").close();
     await this.ask();
