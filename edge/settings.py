@@ -191,7 +191,12 @@ class PageSettings(Section, frozen=True):
         ),
     ] = None
     hosts: Annotated[
-        tuple[str, ...], says("further names of this machine that the page answers to, without the port")
+        tuple[str, ...],
+        says(
+            "further names of this machine that the page answers to, without the port",
+            option="--page-hosts",
+            metavar="NAME,NAME",
+        ),
     ] = ()
     viewers: Annotated[int, Meta(ge=1, le=200), says("at a time, at most")] = 64
     megabits: Annotated[

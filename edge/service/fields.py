@@ -68,7 +68,8 @@ class Field:
 
     def parse(self, text: str) -> object:
         """The setting from the command line's text, for argparse."""
-        value: object = text.split(",") if inspect.TupleType in map(type, self._types) else text
+        several = {inspect.TupleType, inspect.VarTupleType} & {type(kind) for kind in self._types}
+        value: object = text.split(",") if several else text
         try:
             return self.check(value, Path(), strict=False)
         except ValueError as error:
@@ -139,7 +140,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                 type=field.parse,
                 default=argparse.SUPPRESS,
                 metavar=field.metavar,
-                help=field.text if default is None else f"{field.text} (default {default})",
+                help=field.text if default in (None, ()) else f"{field.text} (default {default})",
             )
 
 

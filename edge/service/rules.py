@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge.errors import UsageError
 from edge.outputs.dicom.address import Pacs
-from edge.outputs.page.address import parse_address, require_guarded
+from edge.outputs.page.address import parse_address, require_guarded, require_named
 from edge.settings import Settings
 
 
@@ -26,6 +26,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
         try:
             host, port = parse_address(page.address)
             require_guarded(host, port, guarded=page.tokens is not None)
+            require_named(host, port, page.hosts)
         except UsageError as error:
             yield Clash("page.address", str(error))
     for path, given in (("recording.before_s", kept.before_s > 0), ("recording.always", kept.always)):

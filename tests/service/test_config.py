@@ -1,5 +1,6 @@
 """The configuration file: every fault with its line, the command line in front of the file."""
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from edge.cli import run
 from edge.errors import ConfigError, NoInputError, UsageError
 from edge.service.config import Fault, examine, read_settings
 from edge.service.config_command import example
-from edge.service.fields import fields
+from edge.service.fields import add_options, fields, overrides
 from edge.settings import Settings
 from edge.sources.base import Pace
 
@@ -89,6 +90,17 @@ def test_what_the_command_line_gives_mends_a_file_and_is_no_fault_of_it(tmp_path
         read_settings(None, {"dicom.pacs": "A@10.0.0.5:104"})
     with pytest.raises(UsageError, match=r"--page: .*loopback only"):
         read_settings(None, {"page.address": "0.0.0.0:80"})
+    everywhere = {"page.address": "0.0.0.0:80", "page.tokens": tmp_path / "tokens"}
+    with pytest.raises(UsageError, match="no name that a browser can ask for"):
+        read_settings(None, everywhere)
+    assert read_settings(None, {**everywhere, "page.hosts": ("cart.test",)}).page.hosts == ("cart.test",)
+
+
+def test_further_names_of_the_page_are_given_on_the_command_line():
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    given = overrides(parser.parse_args(["--page-hosts", "cart.test,10.0.0.5"]))
+    assert read_settings(None, given).page.hosts == ("cart.test", "10.0.0.5")
 
 
 def test_all_faults_are_found_at_once_in_the_order_of_lines(tmp_path):

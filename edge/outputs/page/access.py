@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
 import msgspec
+from starlette.requests import HTTPConnection
 
 from edge.errors import ConfigError, NoInputError
 
@@ -95,18 +94,15 @@ def cookie_of(token: str) -> str:
     return hmac.new(token.encode("utf-8", "replace"), b"sonocart page 1", hashlib.sha256).hexdigest()
 
 
-def role_of(headers: Mapping[str, str], tokens: Tokens | None) -> Role:
-    """Of a visitor. Without tokens the page is on loopback, and whoever can reach it sits at the cart."""
+def role_of(visitor: HTTPConnection, tokens: Tokens | None) -> Role:
+    """By what it shows. Without tokens the page is on loopback, and whoever can reach it sits at the cart."""
     if tokens is None:
         return Role.OPERATOR
-    scheme, _, token = headers.get("authorization", "").partition(" ")
+    scheme, _, token = visitor.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return tokens.role(token.strip())
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return Role.ANYBODY
-    return Role.ANYBODY if morsel is None else tokens.role_of_cookie(morsel.value)
+    shown = visitor.cookies.get(COOKIE)
+    return Role.ANYBODY if shown is None else tokens.role_of_cookie(shown)
 
 
 def read_tokens(path: Path) -> Tokens:

@@ -27,6 +27,19 @@ def parse_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def require_named(host: str, port: int, hosts: tuple[str, ...]) -> None:
+    """Refuse all addresses of this machine where nothing says by which name browsers will ask for it.
+
+    Raises:
+        UsageError: `host` stands for all of them, and there are no `hosts`.
+    """
+    if not hosts and ipaddress.ip_address(host).is_unspecified:
+        raise UsageError(
+            f"'{host}' is no name that a browser can ask for, and the page answers to no other. Give this "
+            f"machine's names in [page] hosts or --page-hosts, or its address with --page ADDRESS:{port}"
+        )
+
+
 def require_guarded(host: str, port: int, *, guarded: bool) -> None:
     """Refuse an address that other machines reach where nobody has to show who they are.
 

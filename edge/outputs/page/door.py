@@ -42,9 +42,9 @@ class Door:
             return seated  # whatever other cookie it shows, which could be a guess
         shows = "authorization" in visitor.headers or COOKIE in visitor.cookies
         if self.tokens is None or not shows:
-            return role_of(visitor.headers, self.tokens)
+            return role_of(visitor, self.tokens)
         self.take(visitor)
-        role = role_of(visitor.headers, self.tokens)
+        role = role_of(visitor, self.tokens)
         if role is not Role.ANYBODY:
             self.give_back(visitor)
         return role

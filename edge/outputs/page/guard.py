@@ -1,19 +1,71 @@
 """Connections with deadlines. The usual server waits for ever for a request, and for a reader.
 
 Limits: a request's head within `HEADER_S`, nothing unsent for longer than `STALLED_S`, and `CONNECTIONS` at
-most, of which those that have not asked for anything make room first.
+most, of which those that have not asked for anything make room first. As many again may be at the beginning,
+which TLS makes long.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 HEADER_S = 5.0
 STALLED_S = 2.0
 CONNECTIONS = 256
+
+
+class Listener(socket.socket):
+    """Accepts, and lets go of the oldest of too many that have come no further than that, as in TLS."""
+
+    def __init__(self, family: int):
+        super().__init__(family, socket.SOCK_STREAM)
+        self.taken: Callable[[], set[int]] = set  # descriptors that have come further
+        self._begun: list[weakref.ref[socket.socket]] = []
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """See socket."""
+        connection, address = super().accept()
+        self._begun.append(weakref.ref(connection))
+        if len(self._begun) > CONNECTIONS:
+            taken = self.taken()
+            begun = [(ref, one) for ref in self._begun if (one := ref()) is not None]
+            begun = [(ref, one) for ref, one in begun if one.fileno() >= 0 and one.fileno() not in taken]
+            for _, one in begun[:-CONNECTIONS]:
+                with suppress(OSError):  # it has gone by itself
+                    one.shutdown(socket.SHUT_RDWR)  # the server sees that it has gone, and closes it
+            self._begun = [ref for ref, _ in begun[-CONNECTIONS:]]
+        return connection, address
+
+
+class GuardedServer(uvicorn.Server):
+    """Waits no longer for TLS to begin than for a request; the usual server does so for a minute."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn, which passes no deadline on."""
+        for listener in sockets or ():
+            if isinstance(listener, Listener):
+                listener.taken = self._taken
+        if self.config.ssl is not None:
+            loop = asyncio.get_running_loop()
+            create = partial(loop.create_server, ssl_handshake_timeout=HEADER_S)
+            loop.create_server = create  # type: ignore[method-assign]
+        await super().startup(sockets)
+
+    def _taken(self) -> set[int]:
+        """Descriptors of connections that can ask."""
+        transports = (getattr(one, "transport", None) for one in self.server_state.connections)
+        sockets = (one.get_extra_info("socket") for one in transports if one is not None)
+        return {one.fileno() for one in sockets if one is not None}
 
 
 class GuardedHttp(H11Protocol):
@@ -33,8 +85,9 @@ class GuardedHttp(H11Protocol):
         super().connection_made(transport)
         self.since = self.loop.time()
         self._await_request()
-        if len(self.connections) > CONNECTIONS:
-            idle = [other for other in self.connections if isinstance(other, GuardedHttp) and other.waiting]
+        there = [one for one in self.connections if not one.transport.is_closing()]
+        if len(there) > CONNECTIONS:
+            idle = [other for other in there if isinstance(other, GuardedHttp) and other.waiting]
             min(idle, key=lambda other: other.since).transport.abort()
 
     def data_received(self, data: bytes) -> None:

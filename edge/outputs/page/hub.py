@@ -15,6 +15,7 @@ import msgspec
 
 from edge.blit import restored
 from edge.contract.frame import Frame
+from edge.contract.roi import Roi
 from edge.exam.desk import GRADES, Desk
 from edge.exam.findings import BestFrame
 from edge.exam.performance import Performance
@@ -22,6 +23,7 @@ from edge.exam.reading import Identity, Reading
 from edge.exam.signal import State
 from edge.mailbox import Mailbox
 from edge.outputs.log import Record
+from edge.outputs.masking import masked
 from edge.outputs.page.pace import MEGABITS, QUALITY, Pace
 from edge.outputs.page.picture import Past, Picture, View
 from edge.outputs.page.status import Status, status_of
@@ -68,7 +70,7 @@ class Hub:
         self.desk = desk
         self._best: dict[int, BestFrame] = {}
         self.presented_s = 0.0  # time.monotonic of the newest picture
-        self._told_s = 0.0  # time.monotonic of the newest word from the loop
+        self._told_s = time.monotonic()  # of the newest word from the loop, which begins after this
         self._identity = identity
         self._performance = performance or {}
         self._timing = timing
@@ -183,7 +185,8 @@ class Hub:
         while True:
             picture = self._pictures.get(view)
             fresh = time.monotonic() - self.presented_s < STALE_S
-            if picture is not None and picture.number > after and fresh:
+            own = picture is not None and picture.case == self._case
+            if picture is not None and own and picture.number > after and fresh:
                 return picture
             waiter = loop.create_future()
             self._waiters.add(waiter)
@@ -238,7 +241,9 @@ class Hub:
             number += 1
             said = msgspec.json.encode(status)
             head = len(said).to_bytes(4, "big") + said
-            pictures = {view: Picture(number, head + jpeg, len(head)) for view, jpeg in jpegs.items()}
+            pictures = {
+                view: Picture(number, head + jpeg, len(head), status.case) for view, jpeg in jpegs.items()
+            }
             if self._loop is not None:
                 with suppress(RuntimeError):  # the server has ended meanwhile
                     self._loop.call_soon_threadsafe(self._publish, pictures)
@@ -263,6 +268,11 @@ class Hub:
             jpegs[View.ANNOTATED] = as_jpeg(frame, self._pace.quality)
         if self._viewers[View.CLEAN]:
             jpegs[View.CLEAN] = self._clean(frame, reading, self._pace.quality)
+        if self._viewers[View.KEPT_ANNOTATED]:
+            panel = () if reading.panel is None else (reading.panel,)
+            jpegs[View.KEPT_ANNOTATED] = _for_keeping(frame, reading, *panel)
+        if self._viewers[View.KEPT_CLEAN]:
+            jpegs[View.KEPT_CLEAN] = _for_keeping(restored(frame, reading.under), reading)
         return jpegs
 
     def _clean(self, frame: Frame, reading: Reading, quality: int) -> bytes:
@@ -272,6 +282,14 @@ class Hub:
     def _publish(self, pictures: dict[View, Picture]) -> None:
         """In the viewers' thread."""
         # The last viewer may have left while this was encoded; the next must not be shown an old picture.
-        self._pictures.update({view: p for view, p in pictures.items() if self._viewers[view]})
+        # Nobody is shown one of another patient, whose case was over before it was encoded.
+        self._pictures.update(
+            {view: p for view, p in pictures.items() if self._viewers[view] and p.case == self._case}
+        )
         for waiter in self._waiters:
             wake(waiter)
+
+
+def _for_keeping(frame: Frame, reading: Reading, *panels: Roi) -> bytes:
+    """A JPEG that is black where scanners write the patient's name; empty where the field is not known."""
+    return b"" if reading.kept is None else as_jpeg(masked(frame, [reading.kept, *panels]), QUALITY)

@@ -9,22 +9,31 @@ from edge.outputs.log import Record
 
 
 class View(Enum):
-    """What a viewer looks at."""
+    """What a viewer looks at; of the last two, which are for keeping, all but field and panel is black."""
 
     ANNOTATED = "annotated"
     CLEAN = "clean"
+    KEPT_ANNOTATED = "kept annotated"
+    KEPT_CLEAN = "kept clean"
+
+    @property
+    def kept(self) -> View:
+        """The same for keeping."""
+        return View.KEPT_CLEAN if self in (View.CLEAN, View.KEPT_CLEAN) else View.KEPT_ANNOTATED
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One encoded picture with its status, the same bytes for every viewer.
 
-    `message` is the status's length in four bytes, most significant first, the status as JSON, and the JPEG.
+    `message` is the status's length in four bytes, most significant first, the status as JSON, and the JPEG,
+    which is empty where nothing of the picture may be kept. `case` is whose it is.
     """
 
     number: int
     message: bytes
     jpeg_at: int
+    case: int
 
     @property
     def jpeg(self) -> memoryview:

@@ -31,6 +31,10 @@ class SameSite:
         origin = headers.get("origin")
         if headers.get("host", "").lower() not in self._hosts:
             return plain("unknown host", 421)
+        # Another site's page may link here; it may not have pictures and streams in itself.
+        foreign = headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        if foreign and headers.get("sec-fetch-mode") != "navigate":
+            return plain("foreign page", 403)
         if origin is None:
             # A script with a token is no browser; a browser always names the page that posts or connects.
             needed = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")

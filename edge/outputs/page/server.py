@@ -13,7 +13,7 @@ from edge.errors import BusyError, ConfigError
 from edge.outputs.metrics import Metrics
 from edge.outputs.page.address import require_guarded
 from edge.outputs.page.app import build_app
-from edge.outputs.page.guard import GuardedHttp, GuardedSocket
+from edge.outputs.page.guard import GuardedHttp, GuardedServer, GuardedSocket, Listener
 from edge.outputs.page.hub import Hub
 from edge.outputs.page.serving import Serving
 
@@ -60,10 +60,12 @@ class PageServer:
             timeout_keep_alive=5,
             timeout_graceful_shutdown=1,
             server_header=False,
+            proxy_headers=False,  # who guesses tokens would give every guess another address
+            loop="asyncio",  # see GuardedServer
         )
         config.load()
         config.ssl = context
-        self._server = uvicorn.Server(config)
+        self._server = GuardedServer(config)
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
     def start(self) -> None:
@@ -82,7 +84,7 @@ class PageServer:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener = Listener(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)  # connections inherit it
     try:

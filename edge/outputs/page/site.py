@@ -116,8 +116,8 @@ class Site:
         return answer(data.getvalue(), "image/jpeg")
 
     async def snapshot(self, request: Request) -> Response:
-        """The newest picture as a file to keep on the viewer's side."""
-        view = view_of(request)
+        """The next picture as a file to keep on the viewer's side, masked as recordings are."""
+        view = view_of(request).kept
         await self._hub.join(view)
         try:
             picture = await self._hub.next(view, 0, STALE_S)
@@ -125,6 +125,8 @@ class Site:
             self._hub.leave(view)
         if picture is None:
             return plain("no picture comes", 503)
+        if not picture.jpeg:
+            return plain("no snapshot: the ultrasound field is not known, and all else is masked", 409)
         response = answer(bytes(picture.jpeg), "image/jpeg")
         response.headers["Content-Disposition"] = f'attachment; filename="sonocart-{picture.number}.jpg"'
         return response

@@ -50,6 +50,7 @@ class Status(msgspec.Struct, frozen=True):
     ppv: float | None
     npv: float | None
     recording: bool
+    recording_wanted: bool
     recording_refused: str | None
     recording_text: str
     case: int
@@ -108,6 +109,7 @@ def status_of(
         ppv=None if values is None else values.ppv(choices.prevalence or 0.0),
         npv=None if values is None else values.npv(choices.prevalence or 0.0),
         recording=keeping.recording,
+        recording_wanted=choices.recording,
         recording_refused=keeping.refused,
         recording_text=keeping.text,
         case=choices.case,

@@ -47,4 +47,8 @@ def _network(address: str) -> str:
         found = ipaddress.ip_address(address)
     except ValueError:  # no client address behind some proxies
         return address
-    return str(ipaddress.ip_network((found, _NETWORK), strict=False)) if found.version == 6 else address
+    if found.version == 4:
+        return address
+    if found.ipv4_mapped is not None:  # a listener on [::] sees all of IPv4 in one network
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, _NETWORK), strict=False))

@@ -170,6 +170,20 @@ def test_certificate_that_is_none_is_named(tmp_path):
             pass
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pictures_stand_in_no_other_sites_page(page, site):
+    hub, server = page
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+    for path in ("stream.mjpg", "best/1.jpg", "static/app.js"):
+        assert get(server.url + path, headers=headers).status_code == 403
+    assert not hub.viewers
+    linked = get(server.url, headers=headers | {"Sec-Fetch-Mode": "navigate"})
+    assert linked.status_code == 200
+    assert linked.headers["cross-origin-resource-policy"] == "same-origin"
+    own = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"}
+    assert get(server.url + "static/app.js", headers=own).status_code == 200
+
+
 def test_further_names_are_answered_to():
     with serve(Serving(hosts=("cart.test",))) as (_, server):
         for name, code in (("cart.test", 200), ("Cart.Test", 200), ("evil.test", 421)):

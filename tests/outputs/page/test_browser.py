@@ -99,6 +99,7 @@ def scanning(hub, **said):
                         "prevalence",
                         "lesion",
                         "place",
+                        "recording",
                     ),
                     "case",
                 )
@@ -528,6 +529,45 @@ def test_recording_that_is_refused_says_why_and_one_that_is_not_begins(visit):
     assert visitor.inner_text("#unrecorded") == ""
 
 
+def test_recording_that_cannot_be_written_now_is_called_off(visit):
+    visitor, hub = visit
+    hub.desk.keeping = Keeping()
+    visitor.click("#record")
+    visitor.wait_for_selector("#record[aria-pressed=true]")
+    hub.desk.keeping = Keeping(text="the recording has stopped: No space left on device")
+    visitor.wait_for_selector("#recording:has-text('No space left')")
+    visitor.click("#record")
+    wait_for(lambda: not hub.desk.choices.recording)
+    visitor.wait_for_selector("#record[aria-pressed=false]")
+
+
+def test_key_that_is_held_asks_once(visit):
+    visitor, hub = visit
+    for _ in range(5):
+        visitor.keyboard.down("m")
+    visitor.keyboard.up("m")
+    visitor.keyboard.press("h")
+    wait_for(lambda: hub.desk.choices.hidden)
+    assert len([event for event in hub.desk.events() if event.kind == "mark"]) == 1
+
+
+def test_what_is_noted_while_the_log_is_on_its_way_is_shown_too(visit):
+    visitor, hub = visit
+    asked = []
+
+    def late(route):
+        asked.append(route)
+        answer = route.fetch()
+        if len(asked) == 1:
+            hub.desk.note("mark", "noted meanwhile")
+            visitor.wait_for_timeout(500)  # in which the page hears of it
+        route.fulfill(response=answer)
+
+    visitor.route("**/events*", late)
+    hub.desk.note("mark", "noted first")
+    visitor.wait_for_selector("#log li:has-text('noted meanwhile')")
+
+
 def test_mark_is_confirmed_and_says_where_it_is(visit):
     visitor, _ = visit
     visitor.click("#mark")
@@ -591,6 +631,31 @@ def test_page_reconnects_after_the_server_has_come_back(browser):
     visitor.wait_for_selector("body[data-link=stale]")
     with serve(clock=time, port=port) as (hub, _), scanning(hub):
         visitor.wait_for_selector(LIVE)
+    visitor.close()
+
+
+def test_token_in_the_address_signs_in_and_leaves_it(browser):
+    tokens = Tokens("operator-token-0123")
+    with serve(Serving(tokens), clock=time) as (hub, server), scanning(hub):
+        visitor, faults = browser.new_page(), []
+        visitor.on("pageerror", lambda error: faults.append(str(error)))
+        visitor.goto(f"{server.url}#token={tokens.operator}")
+        visitor.wait_for_selector(LIVE)
+        assert visitor.url == server.url
+        assert not faults
+        visitor.close()
+
+
+def test_panel_is_not_moved_before_there_is_one(browser, page):
+    hub, server = page
+    visitor, faults = browser.new_page(), []
+    visitor.on("pageerror", lambda error: faults.append(str(error)))
+    with noting(hub, reason="no signal"):
+        visitor.goto(server.url)
+        visitor.wait_for_selector("#panel:enabled")
+        visitor.select_option("#panel", "tl")
+        visitor.wait_for_selector("#notice:has-text('there is no picture yet')")
+    assert not faults
     visitor.close()
 
 

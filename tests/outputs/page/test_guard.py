@@ -9,8 +9,10 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from edge.outputs.page import guard
+from edge.outputs.page.serving import Serving
+from tests.outputs.page.test_access import certificate
 from tests.outputs.test_overlay import reading
-from tests.pages import get, grey, post, stream
+from tests.pages import get, grey, post, serve, stream
 from tests.patience import PATIENCE_S, wait_for
 
 
@@ -58,6 +60,35 @@ def test_silent_connections_make_room_for_those_who_ask(page, monkeypatch):
         for _ in range(60):
             stack.enter_context(dial(page[1]))
         assert get(page[1].url + "role").status_code == 200
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_no_more_connections_stay_than_there_may_be(monkeypatch, tmp_path, tls):
+    monkeypatch.setattr(guard, "CONNECTIONS", 20)
+    cert, key = certificate(tmp_path)
+    serving = Serving(certificate=cert, key=key) if tls else Serving()
+    with serve(serving, verify=False) as (_, server), ExitStack() as stack:
+        lines = [stack.enter_context(dial(server)) for _ in range(60)]
+        for line in lines:
+            line.settimeout(0.0)
+        wait_for(lambda: sum(map(stays, lines)) <= 20)
+        assert get(server.url + "role", verify=False).status_code == 200
+
+
+def stays(line):
+    try:
+        return line.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def test_tls_that_does_not_begin_is_not_waited_for(monkeypatch, tmp_path):
+    monkeypatch.setattr("tests.pages.PATIENCE_S", 0.3)  # of the page with its visitors
+    cert, key = certificate(tmp_path)
+    with serve(Serving(certificate=cert, key=key), verify=False) as (_, server), dial(server) as line:
+        assert closed(line)
 
 
 def test_viewer_of_the_stream_that_takes_nothing_is_dropped(page, monkeypatch):

@@ -182,6 +182,71 @@ def test_newcomer_beside_a_viewer_is_not_shown_a_picture_from_before_the_silence
             assert not isinstance(newcomer.recv(PATIENCE_S), bytes)
 
 
+def test_patient_before_is_shown_to_nobody_once_the_next_case_has_begun(page):
+    hub, server = page
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        hub.present(grey(10), reading(0.71))
+        receive(viewer)
+        hub.note(reading(reason="no signal", case=1))
+        with view(server) as newcomer:
+            assert not isinstance(newcomer.recv(PATIENCE_S), bytes)
+
+
+def test_picture_that_is_encoded_while_another_case_begins_is_shown_to_nobody(page, monkeypatch):
+    hub, server = page
+    encode = hub_module.as_jpeg
+
+    def another_case_begins(*of):
+        hub.note(reading(reason="no signal", case=1))
+        return encode(*of)
+
+    with view(server) as viewer:
+        wait_for(lambda: hub.viewers == 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(hub_module, "as_jpeg", another_case_begins)
+            hub.present(grey(10), reading(0.71))
+            while hear(viewer, "status")["case"] == 0:  # text, and no picture with it
+                pass
+        assert hub._pictures == {}
+
+
+@pytest.mark.parametrize("kind", ["annotated", "clean"])
+def test_snapshot_is_black_outside_field_and_panel(page, kind):
+    hub, server = page
+    field, panel = Roi(16, 12, 16, 16), Roi(40, 24, 16, 16)
+    picture = _snapshot(hub, server, kind, replace(reading(field=field), panel=panel))
+    assert picture[:10].max() <= 8, "the scanner's text"
+    assert abs(int(picture[20, 24]) - 200) <= 4
+    assert (abs(int(picture[32, 48]) - 200) <= 4) == (kind == "annotated")
+
+
+def test_snapshot_of_an_unknown_field_is_refused_in_words(page):
+    hub, server = page
+    answer = _asked_for(hub, server, "clean", replace(reading(), covered=True))
+    assert answer.status_code == 409
+    assert "the ultrasound field is not known" in answer.text
+
+
+def _snapshot(hub, server, kind, said):
+    jpeg = _asked_for(hub, server, kind, said).content
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def _asked_for(hub, server, kind, said):
+    answers = []
+    asking = threading.Thread(target=lambda: answers.append(get(f"{server.url}snapshot.jpg?view={kind}")))
+    asking.start()
+    wait_for(lambda: hub.present(grey(200), said) or answers)
+    asking.join()
+    return answers[0]
+
+
+def test_loop_that_has_not_begun_is_not_called_silent_since_the_machine_began():
+    with serve() as (hub, _):  # whose clock begins at 1000 s
+        assert hub.silent_s < 100
+
+
 def test_what_is_told_without_a_picture_says_nothing_of_a_risk_that_is_gone(page):
     hub, _ = page
     said = reading(0.2)
@@ -216,7 +281,8 @@ def test_picture_that_is_encoded_while_another_case_begins_is_not_kept(page, mon
     with view(server) as viewer:
         wait_for(lambda: hub.viewers == 1)
         hub.present(replace(grey(10), captured_ns=10**9), reading(0.2))
-        receive(viewer)  # which is after it would have been kept
+        while hear(viewer, "status")["case"] == 0:  # nothing of it is shown either
+            pass
         assert hub.status.case == 1
         assert hub.past == ()
 

@@ -36,6 +36,14 @@ def test_an_ipv6_visitor_cannot_change_its_address():
     assert counted.wait_s("2001:db8:0:1::1", 0.0) == 0
 
 
+def test_visitors_from_ipv4_are_told_apart_where_the_page_listens_on_ipv6():
+    counted = Tries()
+    for _ in range(AT_ONCE):
+        counted.fail("::ffff:10.0.0.1", 0.0)
+    assert counted.wait_s("::ffff:10.0.0.1", 0.0) > 0
+    assert counted.wait_s("::ffff:192.168.7.7", 0.0) == 0
+
+
 def test_memory_does_not_grow():
     counted = Tries()
     for number in range(2 * tries._ADDRESSES):
@@ -64,6 +72,7 @@ def test_a_right_token_is_not_counted():
         ("role", {"Authorization": "Bearer wrong-token-012345"}),
         ("health", {"Authorization": "bearer wrong-token-012345"}),
         ("events", {"Cookie": f"{COOKIE}={cookie_of('wrong-token-012345')}"}),
+        ("events", {"Cookie": f"{COOKIE}={cookie_of('wrong-token-012345')}", "X-Forwarded-For": "10.7.7.7"}),
     ],
 )
 def test_wrong_tokens_and_cookies_are_counted_wherever_they_are_shown(way, shown):
@@ -81,6 +90,26 @@ def test_wrong_tokens_and_cookies_are_counted_wherever_they_are_shown(way, shown
         assert get(server.url + "health").status_code == 503, "without a token nobody guesses"
         if "Cookie" in shown:
             assert f'{COOKIE}=""' in answers[0].headers["set-cookie"], "else a browser would show it for ever"
+
+
+def test_cookie_that_is_not_counted_is_not_believed_either():
+    """There is one parser: another one found the cookie behind a word that stands where none should."""
+    tokens = Tokens("operator-token-0123")
+    shown = {"Cookie": f"a=b {COOKIE}={cookie_of(tokens.operator)}"}
+    with serve(Serving(tokens)) as (_, server):
+        assert get(server.url + "role", headers=shown).json()["role"] == "anybody"
+
+
+def test_an_address_that_a_visitor_gives_itself_is_not_believed():
+    with serve(Serving(Tokens("operator-token-0123"))) as (_, server):
+        codes = [
+            get(
+                server.url + "role",
+                headers={"Authorization": "Bearer wrong-token-0123", "X-Forwarded-For": f"10.0.{number}.1"},
+            ).status_code
+            for number in range(AT_ONCE + 2)
+        ]
+    assert codes[-2:] == [429] * 2
 
 
 def test_guesses_at_the_same_time_do_not_pass_for_one(monkeypatch):

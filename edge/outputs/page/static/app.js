@@ -82,7 +82,7 @@ function hear(status) {
   text("unrecorded", status.recording_refused || "");
   byId("record").title = status.recording_refused || "";
   press("hide", status.hidden);
-  press("record", status.recording);
+  press("record", status.recording_wanted || status.recording); // also where nothing can be written now, to call it off
   allow();
   if (now.hello) patient.see(status.case, now.hello);
   settle("featured", status.features_shown);
@@ -312,6 +312,7 @@ function movePanel(x, y) {
 byId("panel").addEventListener("change", (event) => {
   const value = event.target.value, margin = Math.round(canvas.height / 60);
   if (value === "auto") live.order({ place: null });
+  else if (!now.status.panel) complain("the panel is not moved: there is no picture yet");
   else {
     const [, , width, height] = now.status.panel;
     movePanel(value[1] === "l" ? margin : canvas.width - width - margin,
@@ -418,25 +419,30 @@ function kept({ kind, text: words }) {
 }
 
 async function log() {
+  log.again = true; // also for what is noted while the answer is on its way
   if (log.busy) return;
   log.busy = true;
   try {
-    const answer = await fetch(`/events?after=${now.event}`);
-    if (!answer.ok) return;
-    const events = await answer.json(), told = log.known; // what lies in the past is not told as news
-    log.known = true;
-    for (const event of events) {
-      if (told) kept(event);
-      now.event = Math.max(now.event, event.number);
-      const line = document.createElement("li"), time = document.createElement("time");
-      time.dateTime = event.utc;
-      time.textContent = new Date(event.utc).toLocaleTimeString();
-      line.append(time, ` ${event.text}`);
-      line.dataset.kind = event.kind;
-      byId("log").prepend(line);
-    }
-    while (byId("log").children.length > LOGGED) byId("log").lastChild.remove();
+    while (log.again) { log.again = false; await fetchLog(); }
   } finally { log.busy = false; }
+}
+
+async function fetchLog() {
+  const answer = await fetch(`/events?after=${now.event}`);
+  if (!answer.ok) return;
+  const events = await answer.json(), told = log.known; // what lies in the past is not told as news
+  log.known = true;
+  for (const event of events) {
+    if (told) kept(event);
+    now.event = Math.max(now.event, event.number);
+    const line = document.createElement("li"), time = document.createElement("time");
+    time.dateTime = event.utc;
+    time.textContent = new Date(event.utc).toLocaleTimeString();
+    line.append(time, ` ${event.text}`);
+    line.dataset.kind = event.kind;
+    byId("log").prepend(line);
+  }
+  while (byId("log").children.length > LOGGED) byId("log").lastChild.remove();
 }
 
 // The line is gone: because the cart is, or because this visitor has not said who it is.
@@ -487,13 +493,14 @@ byId("freeze").addEventListener("click", freeze);
 byId("back").addEventListener("click", () => step(-1));
 byId("forth").addEventListener("click", () => step(1));
 byId("snapshot").addEventListener("click", snapshot);
-byId("record").addEventListener("click", () => live.order({ recording: !now.status.recording }));
+byId("record").addEventListener("click", () => live.order({ recording: !now.status.recording_wanted }));
 byId("box-file").addEventListener("click", () => live.order({ black_box: true }));
 byId("mark").addEventListener("click", () => live.order({ mark: `mark at ${new Date().toLocaleTimeString()}` }));
 
 const KEYS = { h: "hide", f: "freeze", s: "snapshot", r: "record", m: "mark" };
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && region.editing) { editRegion(null); byId(drawn).focus(); }
+  if (event.repeat && KEYS[event.key.toLowerCase()]) return; // a key that is held asks once
   if (event.ctrlKey || event.metaKey || event.altKey || !byId("keys").checked) return;
   if (["INPUT", "SELECT"].includes(event.target.tagName) && event.target.type !== "checkbox") return;
   const button = byId(KEYS[event.key.toLowerCase()] || "");

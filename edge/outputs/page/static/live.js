@@ -52,7 +52,7 @@ export class Live {
     this.view = view;
     const old = this.socket;
     this.connect();
-    old.close();
+    if (old) old.close(); // none yet where the address brought a token
   }
 
   // What an order did is seen in the next status, never assumed.
