@@ -1,6 +1,6 @@
 """The folder of recordings: what is there, what is protected, and what goes when room is needed.
 
-    000017/clean.mp4  annotated.mp4  estimates.jsonl  recording.json  protected
+    000017/clean.mp4  annotated.mp4  estimates.jsonl  recording.json  protected  for-the-archive
 
 Ids count up whatever the clock says, and whoever asks gives an id: no file name ever comes from outside.
 Where the cap or the disk is full, the oldest recording that is neither protected nor open goes first.
@@ -31,7 +31,7 @@ PARTS = {"clean": "clean.mp4", "annotated": "annotated.mp4", "estimates": "estim
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Errors of a disk without room."""
 
-_ABOUT, _PROTECTED = "recording.json", "protected"
+_ABOUT, _PROTECTED, _WAITING = "recording.json", "protected", "for-the-archive"
 _ID = re.compile(r"[0-9]{6,9}")
 
 
@@ -73,18 +73,21 @@ class Clip(msgspec.Struct, frozen=True):
     about: About
     size: int
     protected: bool
+    waiting: bool = False  # for the archive
 
 
 class Recordings:
     """One folder, one process that records into it, any thread that lists, opens, protects and deletes."""
 
-    def __init__(self, folder: Path, cap: int):
+    def __init__(self, folder: Path, cap: int, *, archive: bool = False):
         """Nothing is written yet.
 
         Args:
             folder: made where it does not exist.
             cap: bytes that all recordings may take together.
+            archive: each that begins waits for the archive, over restarts, until `archived` is told.
         """
+        self._archive = archive
         self.folder = folder
         self.cap = cap
         self._lock = threading.RLock()
@@ -189,6 +192,11 @@ class Recordings:
         except OSError as error:
             raise CannotCreateError(f"cannot write '{path}': {error.strerror}") from error
 
+    def archived(self, clip: str) -> None:
+        """It waits for the archive no longer; a disk that refuses leaves it waiting for the next start."""
+        with suppress(OSError):
+            (self.folder / clip / _WAITING).unlink(missing_ok=True)
+
     def end(self) -> None:
         """What was being recorded is so no longer."""
         self._open = None
@@ -219,6 +227,8 @@ class Recordings:
         try:
             path.mkdir(mode=0o750, exist_ok=True)
             replace_file(path / _ABOUT, msgspec.json.encode(about))
+            if self._archive:
+                (path / _WAITING).touch()
         except OSError as error:
             if error.errno not in FULL or not self.free_oldest():
                 raise
@@ -249,7 +259,8 @@ class Recordings:
 
     def _clip(self, path: Path) -> Clip:
         about = msgspec.json.decode((path / _ABOUT).read_bytes(), type=About)
-        return Clip(path.name, about, _size(path), (path / _PROTECTED).exists())
+        protected, waiting = (path / _PROTECTED).exists(), (path / _WAITING).exists()
+        return Clip(path.name, about, _size(path), protected, waiting)
 
     def _folders(self) -> list[Path]:
         """Oldest first."""

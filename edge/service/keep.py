@@ -34,7 +34,9 @@ PATIENT = tuple(
 def recordings_of(settings: Settings) -> Recordings | None:
     """The folder of recordings, if there is to be one."""
     kept = settings.recording
-    return None if kept.folder is None else Recordings(kept.folder, int(kept.cap_gb * 1e9))
+    if kept.folder is None:
+        return None
+    return Recordings(kept.folder, int(kept.cap_gb * 1e9), archive=settings.dicom.queue is not None)
 
 
 def reception_of(settings: Settings, desk: Desk) -> Reception | None:

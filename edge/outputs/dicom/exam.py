@@ -72,6 +72,9 @@ class Exam:
         annotated_still: with overlay.
         annotated_clip: with overlay.
         study_uid: of a study that has more than this in it; empty where it follows from the content.
+        began: that study, with its offset from UTC; None where it is `captured_at`.
+        number: Instance Number of the first object in each series.
+        lesion: which of the study's lesions the finding is of, from 1; 0 where none is marked.
     """
 
     identity: Order | Subject
@@ -85,6 +88,9 @@ class Exam:
     annotated_still: Still | None = None
     annotated_clip: Clip | None = None
     study_uid: str = ""
+    began: datetime | None = None
+    number: int = 1
+    lesion: int = 1
 
     def __post_init__(self) -> None:
         if self.field is Uncut.WITH_TEXT and isinstance(self.identity, Subject):

@@ -26,13 +26,13 @@ def code_item(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def write_identity(dataset: Dataset, identity: Order | Subject, captured_at: datetime) -> None:
+def write_identity(dataset: Dataset, identity: Order | Subject, began: datetime) -> None:
     """Fill the Patient and General Study modules and say truthfully whether an identity was removed.
 
     Args:
         dataset: any object of the study; written.
         identity: whose.
-        captured_at: date and time of the study; for a `Subject` no date is written at all.
+        began: date and time of the study; for a `Subject` no date is written at all.
     """
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.PatientBirthDate = dataset.PatientSex = dataset.AccessionNumber = dataset.StudyID = ""
@@ -53,8 +53,8 @@ def write_identity(dataset: Dataset, identity: Order | Subject, captured_at: dat
     dataset.PatientBirthDate, dataset.PatientSex = identity.birth_date, identity.sex
     dataset.AccessionNumber, dataset.StudyID = identity.accession_number, identity.procedure_id
     dataset.ReferringPhysicianName = identity.referring_physician
-    dataset.StudyDate, dataset.StudyTime = dicom_date(captured_at), dicom_time(captured_at)
-    dataset.TimezoneOffsetFromUTC = captured_at.strftime("%z")[:5]
+    dataset.StudyDate, dataset.StudyTime = dicom_date(began), dicom_time(began)
+    dataset.TimezoneOffsetFromUTC = began.strftime("%z")[:5]
     dataset.PatientIdentityRemoved = "NO"
     dataset.LongitudinalTemporalInformationModified = "UNMODIFIED"
     if identity.procedure_description:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import numpy as np
 import simplejpeg
@@ -29,7 +30,9 @@ from edge.outputs.dicom.uids import uid
 JPEG_QUALITY = 92
 """Of clips. Uncompressed, ten seconds of 1080p are 1.8 GB, more than many a PACS takes."""
 
-_LARGEST = 1 << 31  # bytes of a clip: the offsets of its frames have 32 bits, and viewers read it whole
+PART = 256 << 20
+"""Bytes of pictures in one object, at most: a clip that is longer becomes several. Viewers read one whole."""
+
 _CENTIMETRES = 3  # C.8.5.5.1.15
 
 
@@ -43,8 +46,8 @@ def still_image(exam: Exam, still: Still, study: Study, *, annotated: bool) -> D
     instance = uid(study.uid, "still", str(annotated), _sha256(pixels))
     sop_class = SecondaryCaptureImageStorage if annotated else UltrasoundImageStorage
     dataset = study.start(sop_class, ExplicitVRLittleEndian, instance)
-    _describe(dataset, exam, study, pixels, annotated=annotated)
-    dataset.InstanceNumber = 1
+    _describe(dataset, exam, study, pixels, exam.captured_at, annotated=annotated)
+    dataset.InstanceNumber = exam.number
     if annotated:
         dataset.ConversionType = "WSD"  # workstation
     _pixels(dataset, pixels, "MONOCHROME2" if pixels.ndim == 2 else "RGB")
@@ -55,32 +58,57 @@ def still_image(exam: Exam, still: Still, study: Study, *, annotated: bool) -> D
     return dataset
 
 
-def clip_image(exam: Exam, clip: Clip, study: Study, *, annotated: bool) -> Dataset:
-    """The clip as an Ultrasound Multi-frame Image in JPEG baseline, which every PACS of the field reads.
+def clip_images(exam: Exam, clip: Clip, study: Study, *, annotated: bool) -> Iterator[Dataset]:
+    """The clip as Ultrasound Multi-frame Images in JPEG baseline, which every PACS of the field reads.
+
+    One for each `PART`, in order and in one series; the pictures of one are in memory at a time.
 
     Raises:
-        DataError: no frames, frames of different shapes, too long, or a region leaves the picture.
+        DataError: no frames, frames of different shapes, or a region leaves the picture.
     """
     if not 1.0 <= clip.frame_ms <= 10_000.0:
         raise DataError(f"{clip.frame_ms} ms from frame to frame is no clip")
     first: Pixels | None = None
     frames: list[bytes] = []
+    size = before = part = 0
     for pixels in _frames(clip, exam, annotated):
         if first is None:
             first = pixels
         elif pixels.shape != first.shape:
-            raise DataError(f"frame {len(frames) + 1} of the clip is {pixels.shape}, the first {first.shape}")
-        frames.append(_jpeg(pixels))
+            number = before + len(frames) + 1
+            raise DataError(f"frame {number} of the clip is {pixels.shape}, the first {first.shape}")
+        frame = _jpeg(pixels)
+        if frames and size + len(frame) > PART:
+            yield _part(exam, clip, study, first, frames, before, part, annotated=annotated)
+            before, part, frames, size = before + len(frames), part + 1, [], 0
+        frames.append(frame)
+        size += len(frame)
     if first is None:
         raise DataError("the clip has no frames")
+    yield _part(exam, clip, study, first, frames, before, part, annotated=annotated)
+
+
+def _part(
+    exam: Exam,
+    clip: Clip,
+    study: Study,
+    first: Pixels,
+    frames: list[bytes],
+    before: int,
+    part: int,
+    *,
+    annotated: bool,
+) -> Dataset:
+    """An object of `frames`, which are part number `part` of the clip and come after `before` others."""
     size = sum(map(len, frames))
-    if size >= _LARGEST:
-        raise DataError(f"the clip has {size >> 20} MB, at most {_LARGEST >> 20}; cut it")
-    digest = hashlib.sha256(b"".join(frames)).hexdigest()
-    instance = uid(study.uid, "clip", str(annotated), digest)
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(frame)
+    instance = uid(study.uid, "clip", str(annotated), str(part), digest.hexdigest())
     dataset = study.start(UltrasoundMultiFrameImageStorage, JPEGBaseline8Bit, instance)
-    _describe(dataset, exam, study, first, annotated=annotated)
-    dataset.InstanceNumber = 2
+    at = exam.captured_at + timedelta(milliseconds=before * clip.frame_ms)
+    _describe(dataset, exam, study, first, at, annotated=annotated)
+    dataset.InstanceNumber = exam.number + (exam.still is not None) + part
     dataset.NumberOfFrames = len(frames)
     dataset.FrameTime = f"{clip.frame_ms:.8g}"
     dataset.FrameIncrementPointer = 0x00181063  # Frame Time
@@ -122,7 +150,9 @@ def _jpeg(pixels: Pixels) -> bytes:
     return bytes(encoded)
 
 
-def _describe(dataset: Dataset, exam: Exam, study: Study, pixels: Pixels, *, annotated: bool) -> None:
+def _describe(
+    dataset: Dataset, exam: Exam, study: Study, pixels: Pixels, at: datetime, *, annotated: bool
+) -> None:
     name = "annotated" if annotated else "clean"
     dataset.Modality = "US"
     dataset.SeriesInstanceUID = study.series(name)
@@ -136,8 +166,8 @@ def _describe(dataset: Dataset, exam: Exam, study: Study, pixels: Pixels, *, ann
     if annotated:
         dataset.ImageComments = RESEARCH_USE
     if study.dated:
-        dataset.ContentDate, dataset.ContentTime = dicom_date(exam.captured_at), dicom_time(exam.captured_at)
-        dataset.AcquisitionDateTime = exam.captured_at.strftime("%Y%m%d%H%M%S.%f%z")
+        dataset.ContentDate, dataset.ContentTime = dicom_date(at), dicom_time(at)
+        dataset.AcquisitionDateTime = at.strftime("%Y%m%d%H%M%S.%f%z")
     if isinstance(study.identity, Order) and study.identity.procedure_id and study.identity.step_id:
         dataset.RequestAttributesSequence = [_request(study.identity)]
     dataset.AnatomicRegionSequence = [code_item("385294005", "SCT", "Salivary gland")]

@@ -45,6 +45,9 @@ def report(
     images: Sequence[Dataset],
     still: Dataset | None,
     pixel_mm: float | None,
+    *,
+    number: int = 1,
+    lesion: int = 1,
 ) -> Dataset:
     """The structured report of one finding.
 
@@ -54,6 +57,8 @@ def report(
         images: `evidence` of every image of the study; all stand in the image library.
         still: the clean still among them, in whose pixels the lesion's box is.
         pixel_mm: side of its pixels, for the lesion's width and height; None leaves them out.
+        number: Instance Number.
+        lesion: which of the study's lesions, see `Exam`.
     """
     # One report for one finding over these very images, whatever the day it is written.
     content = msgspec.json.encode([finding, pixel_mm], order="sorted")
@@ -61,11 +66,11 @@ def report(
     instance = uid(study.uid, "report", hashlib.sha256(content).hexdigest(), *sources)
     document = sr.ComprehensiveSR(
         evidence=list(images),
-        content=_content(finding, study, images, still, pixel_mm)[0],
+        content=_content(finding, study, images, still, pixel_mm, lesion)[0],
         series_instance_uid=study.series("report"),
         series_number=3,
         sop_instance_uid=instance,
-        instance_number=1,
+        instance_number=number,
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_final=False,  # nobody has verified it
@@ -113,6 +118,7 @@ def _content(
     images: Sequence[Dataset],
     still: Dataset | None,
     pixel_mm: float | None,
+    lesion: int,
 ) -> sr.MeasurementReport:
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=uid("device", finding.model.bundle_id, study.software),
@@ -127,7 +133,7 @@ def _content(
             )
         ),
         procedure_reported=codes.SCT.DiagnosticUltrasonography,
-        imaging_measurements=[_group(finding, study, images, still, pixel_mm)],
+        imaging_measurements=[_group(finding, study, images, still, pixel_mm, lesion)],
         title=codes.DCM.ImagingMeasurementReport,
         referenced_images=list(images),
     )
@@ -141,8 +147,11 @@ def _group(
     images: Sequence[Dataset],
     still: Dataset | None,
     pixel_mm: float | None,
+    lesion: int,
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations:
-    tracking = sr.TrackingIdentifier(uid=uid(study.uid, "lesion"), identifier="Lesion 1")
+    tracking = sr.TrackingIdentifier(
+        uid=uid(study.uid, "lesion", str(lesion)), identifier=f"Lesion {lesion}" if lesion else "Not marked"
+    )
     category = sr.QualitativeEvaluation(name=_CATEGORY, value=_ABOVE if finding.above else _BELOW)
     site = [sr.FindingSite(anatomic_location=codes.SCT.SalivaryGland)]
     measurements = _measurements(finding, pixel_mm)

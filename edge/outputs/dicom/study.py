@@ -18,11 +18,11 @@ RESEARCH_USE = "Research use only. Not a medical device; not for diagnosis or tr
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """One study's own values. `software` is the kit's version."""
+    """One study's own values, the same in all that is written of it. `software` is the kit's version."""
 
     uid: str
     identity: Order | Subject
-    captured_at: datetime
+    began: datetime
     software: str
 
     @property
@@ -47,7 +47,7 @@ class Study:
         meta.TransferSyntaxUID, meta.ImplementationClassUID = UID(transfer_syntax), UID(IMPLEMENTATION)
         meta.ImplementationVersionName = f"SONOCART_{self.software}"[:16]
         dataset.file_meta = meta
-        write_identity(dataset, self.identity, self.captured_at)
+        write_identity(dataset, self.identity, self.began)
         dataset.StudyInstanceUID, dataset.SOPInstanceUID = self.uid, instance
         dataset.SOPClassUID = sop_class
         dataset.Manufacturer, dataset.ManufacturerModelName = MANUFACTURER, "sonocart"

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from edge.errors import CannotCreateError
 from edge.outputs.dicom.evidence import evidence
 from edge.outputs.dicom.exam import Exam, Still
-from edge.outputs.dicom.images import clip_image, still_image
+from edge.outputs.dicom.images import clip_images, still_image
 from edge.outputs.dicom.order import Order
 from edge.outputs.dicom.report import report
 from edge.outputs.dicom.study import Study
@@ -44,7 +44,7 @@ def write_exam(exam: Exam, folder: Path) -> Written:
     """
     if folder.exists():
         raise CannotCreateError(f"'{folder}' exists already; choose another --out or remove it first")
-    study = Study(exam.study_uid or _study_uid(exam), exam.identity, exam.captured_at, version("sonocart"))
+    study = _study(exam)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -61,27 +61,48 @@ def write_exam(exam: Exam, folder: Path) -> Written:
     return Written(folder, tuple(folder / name for name in names), study.uid)
 
 
+def write_each(exam: Exam, folder: Path) -> Iterator[Path]:
+    """The same files one after the other, in a `folder` that exists, for whoever takes each away at once.
+
+    Raises:
+        OSError: it cannot be written.
+        DataError: as `write_exam`.
+    """
+    for name, dataset in _objects(exam, _study(exam)):
+        yield folder / _save(dataset, folder / name)
+
+
+def _study(exam: Exam) -> Study:
+    began = exam.began or exam.captured_at
+    return Study(exam.study_uid or _study_uid(exam), exam.identity, began, version("sonocart"))
+
+
 def _objects(exam: Exam, study: Study) -> Iterator[tuple[str, Dataset]]:
     """File name and content, one at a time, so that the pixels of one picture are in memory."""
     sources = (
-        ("clean-still.dcm", exam.still, False),
-        ("clean-clip.dcm", exam.clip, False),
-        ("annotated-still.dcm", exam.annotated_still, True),
-        ("annotated-clip.dcm", exam.annotated_clip, True),
+        ("clean-still", exam.still, False),
+        ("clean-clip", exam.clip, False),
+        ("annotated-still", exam.annotated_still, True),
+        ("annotated-clip", exam.annotated_clip, True),
     )
     images: list[Dataset] = []
     for name, source, annotated in sources:
-        if isinstance(source, Still):
-            image = still_image(exam, source, study, annotated=annotated)
-        elif source is not None:
-            image = clip_image(exam, source, study, annotated=annotated)
-        else:
+        if source is None:
             continue
-        images.append(evidence(image))
-        yield name, image
+        parts = (
+            iter([still_image(exam, source, study, annotated=annotated)])
+            if isinstance(source, Still)
+            else clip_images(exam, source, study, annotated=annotated)
+        )
+        for part, image in enumerate(parts, 1):
+            images.append(evidence(image))
+            yield f"{name}.dcm" if part == 1 else f"{name}-{part}.dcm", image
     if exam.finding is not None:
         still = None if exam.still is None else images[0]
-        yield "report.dcm", report(exam.finding, study, images, still, exam.pixel_mm)
+        yield (
+            "report.dcm",
+            report(exam.finding, study, images, still, exam.pixel_mm, number=exam.number, lesion=exam.lesion),
+        )
 
 
 def _study_uid(exam: Exam) -> str:

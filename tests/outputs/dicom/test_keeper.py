@@ -11,10 +11,13 @@ import numpy as np
 import pydicom
 import pytest
 
+from edge.contract.frame import PixelFormat
 from edge.contract.roi import Roi
 from edge.errors import CannotCreateError, DataError
 from edge.exam.desk import Choices, Desk
+from edge.exam.findings import Findings
 from edge.loop import Overlay
+from edge.outputs.dicom import images
 from edge.outputs.dicom import keeper as module
 from edge.outputs.dicom.finding import Model
 from edge.outputs.dicom.keeper import Keeper, as_rgb
@@ -177,7 +180,7 @@ def test_picture_without_a_known_field_is_not_kept_unmasked(tmp_path):
 
 
 def test_finished_recording_joins_the_study(tmp_path):
-    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    shelf = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
     cart = Cart(tmp_path, recordings=shelf)
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
     cart.order('{"snapshot": true}')
@@ -197,7 +200,7 @@ def test_finished_recording_joins_the_study(tmp_path):
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_recording_is_masked_by_its_own_field_and_not_by_the_present_one(tmp_path, raw):
-    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    shelf = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
     cart = Cart(tmp_path, recordings=shelf)
     cart.keeper._recordings = None
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True, raw=raw), Timing())
@@ -218,7 +221,7 @@ def test_recording_is_masked_by_its_own_field_and_not_by_the_present_one(tmp_pat
 
 
 def test_recording_that_is_finished_in_the_next_case_is_of_the_patient_who_was_recorded(tmp_path):
-    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    shelf = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
     patients = ["P1"]
     cart = Cart(tmp_path, lambda _: known(Order(patients[0], "Doe^Jane")), recordings=shelf)
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), cart.desk)
@@ -237,7 +240,7 @@ def test_recording_that_is_finished_in_the_next_case_is_of_the_patient_who_was_r
 
 
 def test_recording_of_a_case_that_nobody_named_in_time_is_of_nobody(tmp_path):
-    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    shelf = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
     cart = Cart(tmp_path, lambda _: known(Order("P2", "Doe^Jane")), recordings=shelf)
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
     for number in range(12):
@@ -294,7 +297,7 @@ def test_identity_that_does_not_come_does_not_hold_up_the_picture(tmp_path):
 
 def recorded(tmp_path, **options):
     """A cart, and a finished recording that it has not looked for yet."""
-    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    shelf = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
     cart = Cart(tmp_path, recordings=shelf, **options)
     cart.keeper._recordings = None
     recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
@@ -308,7 +311,7 @@ def recorded(tmp_path, **options):
 def test_recording_that_finds_no_room_is_tried_again(tmp_path, monkeypatch, error):
     monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.02)
     monkeypatch.setattr(module, "_LOOK_S", 0.02)
-    full, write = [True] * 3, module.write_exam
+    full, write = [True] * 3, module.write_each
 
     def written(*args):
         if full:
@@ -316,7 +319,7 @@ def test_recording_that_finds_no_room_is_tried_again(tmp_path, monkeypatch, erro
             raise error
         return write(*args)
 
-    monkeypatch.setattr(module, "write_exam", written)
+    monkeypatch.setattr(module, "write_each", written)
     cart, shelf = recorded(tmp_path)
     cart.keeper._recordings = shelf
     wait_for(lambda: len(cart.objects()) == 2)
@@ -369,3 +372,128 @@ def test_patients_before_are_forgotten_once_nothing_of_them_can_come(tmp_path, m
     cart.keeper.close()
     studies = {item.StudyInstanceUID for item in cart.objects() if item.PatientID == "P3"}
     assert len(studies) == 1, "the present case is not forgotten"
+
+
+def verify(cart):
+    """What the validator of DICOM objects says of all that waits, where it is installed."""
+    if shutil.which("dciodvfy") is None:
+        return
+    for item in cart.outbox.waiting():
+        said = subprocess.run(["dciodvfy", str(item.path)], capture_output=True, text=True, check=False)
+        assert "Error" not in said.stderr + said.stdout
+
+
+def test_long_recording_becomes_parts_of_one_series_and_snapshots_go_between(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "PART", 40_000)
+    monkeypatch.setattr(module, "_LOOK_S", 0.02)
+    cart, shelf = recorded(tmp_path, identify=lambda _: known(Order("P1", "Doe^Jane")))
+    put = cart.outbox.put
+
+    class Watched:
+        def put(self, files):
+            if len(cart.outbox.waiting()) == 1:  # the first part is there: somebody wants a snapshot
+                cart.order('{"snapshot": true}')
+                cart.show()
+            return put(files)
+
+    cart.keeper._outbox = Watched()
+    cart.keeper._recordings = shelf
+    wait_for(lambda: len(cart.said()) == 2)
+    cart.keeper.close()
+    assert cart.said()[0] == "a snapshot is kept"
+    verify(cart)
+    parts = [item for item in cart.objects() if "NumberOfFrames" in item]
+    clean = sorted(
+        (item for item in parts if item.SeriesDescription == "sonocart clean"),
+        key=lambda item: item.InstanceNumber,
+    )
+    assert len(clean) > 2
+    assert sum(item.NumberOfFrames for item in clean) == 12
+    assert len({item.SeriesInstanceUID for item in clean}) == 1
+    assert len({item.StudyInstanceUID for item in cart.objects()}) == 1
+    assert [item.InstanceNumber for item in clean] == list(range(1, len(clean) + 1))
+    times = [item.AcquisitionDateTime for item in clean]
+    assert times == sorted(set(times))
+    assert max(len(item.PixelData) for item in parts) < 40_000 * 1.5
+    others = [item for item in cart.objects() if "NumberOfFrames" not in item and item.Modality == "US"]
+    assert not {item.InstanceNumber for item in others} & {item.InstanceNumber for item in clean}
+
+
+def test_recording_that_a_stop_kept_from_the_archive_is_kept_by_the_next_start_without_identity(tmp_path):
+    cart, _ = recorded(tmp_path, identify=lambda _: known(Order("P1", "Doe^Jane")))
+    cart.keeper.close()
+    assert cart.objects() == []
+    again = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
+    next_start = Cart(tmp_path, lambda _: known(Order("P2", "Roe^Richard")), recordings=again)
+    next_start.show()  # the case has the same number as the other start's
+    wait_for(lambda: len(next_start.objects()) == 2)
+    next_start.keeper.close()
+    assert {item.PatientIdentityRemoved for item in next_start.objects()} == {"YES"}
+    assert [clip.waiting for clip in again.clips()] == [False]
+    third = Cart(tmp_path / "third", recordings=again)
+    third.keeper.close()
+    assert third.objects() == []
+
+
+def test_recording_made_without_an_archive_is_not_sent_once_there_is_one(tmp_path):
+    shelf = Recordings(tmp_path / "recordings", 1 << 30)
+    cart = Cart(tmp_path)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
+    for _ in range(12):
+        recorder.present(*cart.show())
+    recorder.close()
+    cart.keeper.close()
+    again = Recordings(tmp_path / "recordings", 1 << 30, archive=True)
+    next_start = Cart(tmp_path, recordings=again)
+    next_start.keeper.close()
+    assert next_start.objects() == []
+
+
+def test_all_of_a_case_has_one_study_time_numbers_of_its_own_and_a_tracking_uid_for_each_lesion(tmp_path):
+    cart = Cart(tmp_path, lambda _: known(Order("P1", "Doe^Jane")))
+    first, second = Roi(200, 80, 40, 40), Roi(200, 80, 40, 40)  # marked anew at the same place
+    for mark in (first, first, second, None):
+        cart.order('{"snapshot": true}')
+        frame, said = shown(cart.sequence, cart.overlay)
+        cart.sequence += 1
+        found = Findings(lesion=mark, px_per_mm=8.0)
+        choices = replace(said.choices, lesion=mark)
+        cart.keeper.present(frame, replace(said, findings=found, choices=choices))
+        time.sleep(0.01)  # another time of capture
+    cart.keeper.close()
+    verify(cart)
+    objects = cart.objects()
+    assert len({item.StudyTime for item in objects}) == len({item.StudyInstanceUID for item in objects}) == 1
+    for series in {item.SeriesInstanceUID for item in objects}:
+        numbers = [item.InstanceNumber for item in objects if item.SeriesInstanceUID == series]
+        assert sorted(numbers) == [1, 2, 3, 4]
+    reports = sorted((i for i in objects if i.Modality == "SR"), key=lambda item: item.InstanceNumber)
+    tracked = [_values(report, "Tracking Unique Identifier") for report in reports]
+    assert tracked[0] == tracked[1]
+    assert len({tuple(one) for one in tracked}) == 3
+    clean = next(item for item in objects if item.get("SeriesDescription") == "sonocart clean")
+    region = clean.SequenceOfUltrasoundRegions[0]
+    assert region.PhysicalDeltaX == pytest.approx(0.0125)  # centimetres
+    assert _values(reports[0], "Width") == ["5.0"]
+
+
+def _values(report, meaning):
+    """UIDs or figures of the content items with that name."""
+    found, rest = [], list(report.ContentSequence)
+    while rest:
+        item = rest.pop(0)
+        rest += item.get("ContentSequence", [])
+        names = item.get("ConceptNameCodeSequence")
+        if names and names[0].CodeMeaning == meaning:
+            found.append(str(item.UID if "UID" in item else item.MeasuredValueSequence[0].NumericValue))
+    return found
+
+
+def test_field_that_reaches_the_edge_of_an_odd_picture_is_kept(tmp_path):
+    cart = Cart(tmp_path)
+    cart.order('{"snapshot": true}')
+    frame = i420(tissue(0, 360, 640, (160, 40, 320, 280)))
+    odd = replace(frame, planes=(np.full((361, 641), 90, np.uint8),), format=PixelFormat.GRAY8)
+    cart.keeper.present(odd, reading(odd, field=Roi(0, 0, 641, 361)))
+    cart.keeper.close()
+    assert cart.said() == ["a snapshot is kept"]
