@@ -24,6 +24,7 @@ from edge.atomic import new_file
 from edge.contract.spec import OperatingPoint, Preprocessing
 from edge.errors import DataError, NoInputError, UsageError
 from edge.study.cases import Case
+from edge.study.images import pixel_hash, read_image
 from edge.study.parts import Member, by_hash, pseudonym
 from export.architecture import NETWORKS
 from export.checkpoint import load_checkpoint
@@ -31,7 +32,7 @@ from export.classifier import Classifier
 from export.split import Split
 
 WEIGHTS = "weights.safetensors"
-COLUMNS = ["path", "sha256", "group", "label", "part"]
+COLUMNS = ["path", "sha256", "group", "label", "pixels", "part"]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,6 +149,8 @@ def read_run(folder: Path) -> tuple[Run, Classifier, list[Member]]:
 def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split: Split, root: Path) -> None:
     """The split with the study's own names; that of a resumed run must be the one that it was begun with.
 
+    Pictures are decoded for their hashes: of cases that `split_study` has looked at, so all can be read.
+
     Raises:
         DataError: the same file stands in two parts.
         UsageError: `path` has another split.
@@ -160,6 +163,8 @@ def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split:
     if path.exists():
         _check_unchanged(path, rows)
         return
+    for case, row in zip(cases, rows, strict=True):
+        row.insert(-1, pixel_hash(read_image(case.path, case.frame)))
     with new_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
@@ -169,14 +174,13 @@ def write_split(path: Path, cases: Sequence[Case], hashes: Sequence[str], split:
 def _check_unchanged(path: Path, rows: Sequence[Sequence[str]]) -> None:
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            before = list(csv.reader(file))[1:]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            before = [[line[name] for name in COLUMNS if name != "pixels"] for line in csv.DictReader(file)]
+    except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{path}' is no split of a run: {error}; train again") from error
     for old, new in zip_longest(before, rows):
         if old != new:
             was, found = (
-                f"'{row[0]}' of {row[2]} in {row[4]}" if row and len(row) == len(COLUMNS) else "no such line"
-                for row in (old, new)
+                f"'{row[0]}' of {row[2]} in {row[4]}" if row else "no such line" for row in (old, new)
             )
             raise UsageError(
                 f"the split is no longer that of '{path}': was {was}, found {found}; "
@@ -190,7 +194,13 @@ def _read_split(path: Path, run: Run) -> list[Member]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             members = [
-                Member(row["sha256"], pseudonym(row["group"], salt), row["label"], row["part"])
+                Member(
+                    row["sha256"],
+                    pseudonym(row["group"], salt),
+                    row["label"],
+                    row["part"],
+                    row.get("pixels", ""),  # runs of older versions have none
+                )
                 for row in csv.DictReader(file)
             ]
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:

@@ -14,7 +14,7 @@ from edge.contract.bundle import Bundle, NewFile, create_bundle
 from edge.contract.spec import METADATA_KEY, ModelSpec, TensorSpec, encode_spec
 from edge.engines.golden import golden_inputs, golden_outputs, golden_tensors, run_golden
 from edge.engines.onnx import OnnxEngine
-from edge.study.images import image_hash
+from edge.study.images import image_hash, pixel_hash, read_image
 from edge.study.parts import SPLIT, Member, encode_members
 from edge.study.read import read_study
 from tests.fakes import spec
@@ -119,7 +119,13 @@ def write_bundle(path: Path, study: Path, model: onnx.ModelProto | None = None) 
     description = residual_spec()
     graph = (model or residual_network()).SerializeToString()
     members = [
-        Member(image_hash(case.path), f"g{index}", case.label, ("train", "validation", "test")[index % 3])
+        Member(
+            image_hash(case.path),
+            f"g{index}",
+            case.label,
+            ("train", "validation", "test")[index % 3],
+            pixel_hash(read_image(case.path)),
+        )
         for index, case in enumerate(read_study(study).cases)
     ]
     rng = np.random.default_rng(9)

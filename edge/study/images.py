@@ -32,6 +32,12 @@ def image_hash(path: Path) -> str:
     return hashlib.sha256(_read(path)).hexdigest()
 
 
+def pixel_hash(picture: NDArray[np.uint8]) -> str:
+    """SHA-256 of a picture as `read_image` decodes it: the same in any file that keeps each pixel."""
+    shape = "x".join(map(str, picture.shape))
+    return hashlib.sha256(shape.encode() + b"\0" + picture.tobytes()).hexdigest()
+
+
 def is_dicom(path: Path) -> bool:
     """True if the file begins as DICOM files do, or is called .dcm."""
     if path.suffix.lower() == ".dcm":

@@ -1,7 +1,8 @@
 """The split that travels in the bundle, so that nobody judges a model on images it was made with.
 
 `reports/split.csv` has one line an image: the SHA-256 of its file, a pseudonym of its group (patient, or
-cluster of near-duplicates), its label and its part. Names of patients and files stay at the site.
+cluster of near-duplicates), its label, its part, and the SHA-256 of its decoded picture, so that an image is
+known again when it was saved anew. Names of patients and files stay at the site.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 
 from edge.contract.bundle import Bundle
-from edge.errors import DataError
+from edge.errors import DataError, SonocartError
 from edge.study.cases import LABELS, PARTS, Case, Study
-from edge.study.images import image_hash
+from edge.study.images import image_hash, pixel_hash, read_image
+
+logger = logging.getLogger(__name__)
 
 SPLIT = "reports/split.csv"
 
@@ -25,12 +29,16 @@ EXCLUDED = "excluded"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One image of the study that a model was made with."""
+    """One image of the study that a model was made with.
+
+    `pixels` is the hash of its picture, see `pixel_hash`; empty in bundles that were made before it was kept.
+    """
 
     sha256: str
     group: str
     label: str
     part: str
+    pixels: str = ""
 
 
 def pseudonym(group: str, study_sha256: str) -> str:
@@ -56,7 +64,7 @@ def read_members(bundle: Bundle) -> list[Member]:
     """
     names = [field.name for field in fields(Member)]
     reader = csv.DictReader(bundle.read(SPLIT).decode().splitlines())
-    if reader.fieldnames != names:
+    if reader.fieldnames not in (names, names[:-1]):
         raise DataError(f"{SPLIT} of bundle {bundle.id} has other columns than {', '.join(names)}")
     members = [Member(**row) for row in reader]
     for member in members:
@@ -90,26 +98,37 @@ def read_parts(bundle: Bundle) -> dict[str, str]:
 def held_out(bundle: Bundle, study: Study) -> tuple[Case, ...]:
     """The cases on which the bundle's model may be judged: its test part, and images it has never met.
 
-    In the study that the model was made with, an image that is new but shows a patient of the training or
-    validation part is left out too. In a study that shares no image with it, equal patient identifiers are
-    another hospital's numbering and mean nothing.
+    An image is known by its file or by its picture, so that saving it anew makes no new one; pictures that
+    were cut or compressed with loss again are not known. In the study that the model was made with, an image
+    that is new but shows a patient of the training or validation part is left out too. In a study that shares
+    no image with it, equal patient identifiers are another hospital's numbering and mean nothing; where many
+    are equal, a warning says so.
 
     Raises:
         DataError: no case of one class is left.
     """
-    members = by_hash(read_members(bundle))
-    hashes = [image_hash(case.path) for case in study.cases]
-    used = {member.group for member in members.values() if member.part != "test"}
-    same_study = any(sha256 in members for sha256 in hashes)
+    members = read_members(bundle)
+    files, pictures = by_hash(members), _by_picture(members)
+    if members and not pictures:
+        logger.warning(
+            "bundle %s was made before pictures were recorded: images of its training that were saved anew "
+            "count as new. Train again",
+            bundle.id,
+        )
+    known = [files.get(image_hash(case.path)) or pictures.get(_picture_of(case)) for case in study.cases]
+    same_study = any(known)
     salt = bundle.spec.provenance.study_sha256
+    if not same_study:
+        _tell_of_names(study, {member.group for member in members}, salt)
+    used = {member.group for member in members if member.part != "test"}
 
-    def unseen(case: Case, sha256: str) -> bool:
-        if sha256 in members:
-            return members[sha256].part == "test"
+    def unseen(case: Case, member: Member | None) -> bool:
+        if member is not None:
+            return member.part == "test"
         return not (same_study and case.patient is not None and pseudonym(case.patient, salt) in used)
 
     return _both_classes(
-        tuple(case for case, sha256 in zip(study.cases, hashes, strict=True) if unseen(case, sha256)),
+        tuple(case for case, member in zip(study.cases, known, strict=True) if unseen(case, member)),
         f"bundle {bundle.id} was made with nearly all of study '{study.root}'; judge it on another study",
     )
 
@@ -125,6 +144,36 @@ def used_in_making(bundle: Bundle, study: Study) -> tuple[Case, ...]:
         tuple(case for case in study.cases if parts.get(image_hash(case.path)) in ("train", "validation")),
         f"study '{study.root}' is not the one that bundle {bundle.id} was made with",
     )
+
+
+def _by_picture(members: Iterable[Member]) -> dict[str, Member]:
+    """Members by the hash of their picture; of one in two parts, that which the model was made with."""
+    found: dict[str, Member] = {}
+    for member in members:
+        if member.pixels and (member.pixels not in found or member.part != "test"):
+            found[member.pixels] = member
+    return found
+
+
+def _picture_of(case: Case) -> str:
+    """Its hash; empty where it is a clip or broken, which whoever reads it tells with all others."""
+    try:
+        return pixel_hash(read_image(case.path, case.frame))
+    except SonocartError:
+        return ""
+
+
+def _tell_of_names(study: Study, groups: set[str], salt: str) -> None:
+    patients = {case.patient for case in study.cases if case.patient is not None}
+    same = sum(pseudonym(patient, salt) in groups for patient in patients)
+    if same and 2 * same >= len(patients):
+        logger.warning(
+            "%d of %d patients of '%s' have names of the study that the model was made with, but no image is "
+            "the same; if they are the same patients, the figures are too good",
+            same,
+            len(patients),
+            study.root,
+        )
 
 
 def _both_classes(cases: tuple[Case, ...], why: str) -> tuple[Case, ...]:

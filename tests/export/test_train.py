@@ -13,6 +13,7 @@ from safetensors.torch import save_file
 from edge import cli
 from edge.errors import CannotCreateError, DataError, NoInputError, RefusedError, UsageError
 from edge.study.cases import PARTS
+from edge.study.images import pixel_hash, read_image
 from export.run_folder import read_run
 from tests.export.conftest import QUICK
 
@@ -48,6 +49,21 @@ def test_the_split_of_the_run_keeps_patients_apart_and_their_names_at_home(run):
         parts.setdefault(row["group"], set()).add(row["part"])
     assert all(len(found) == 1 for found in parts.values())
     assert not any(member.group in parts for member in read_run(run)[2])
+
+
+def test_the_split_knows_each_picture_by_its_pixels_also_in_the_bundle(run, learnable):
+    rows = {row["path"]: row for row in table(run / "split.csv")}
+    for name, row in rows.items():
+        assert row["pixels"] == pixel_hash(read_image(learnable / name))
+    assert {member.pixels for member in read_run(run)[2]} == {row["pixels"] for row in rows.values()}
+
+
+def test_a_run_of_before_pictures_were_recorded_is_read(copied):
+    rows = table(copied / "split.csv")
+    names = [name for name in rows[0] if name != "pixels"]
+    lines = [",".join(row[name] for name in names) for row in rows]
+    (copied / "split.csv").write_text("\n".join([",".join(names), *lines]) + "\n")
+    assert {member.pixels for member in read_run(copied)[2]} == {""}
 
 
 def test_the_progress_is_on_stderr_and_the_summary_on_stdout(learnable, tmp_path, capsys):

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
-from edge.contract.bundle import NewFile, create_bundle
+from edge.contract.bundle import NewFile, amend_bundle, create_bundle
 from edge.contract.spec import encode_spec
 from edge.errors import DataError, NoInputError
-from edge.study.images import image_hash
+from edge.study.images import image_hash, pixel_hash, read_image
 from edge.study.parts import (
     SPLIT,
     Member,
@@ -25,9 +26,18 @@ def part_of(case):
     return ("train", "train", "validation", "validation", "test", "test")[int(case.patient[1:]) % 6]
 
 
-def bundle_of(tmp_path, cases, name="bundle"):
+def bundle_of(tmp_path, cases, name="bundle", pixels=True):
     salt = spec().provenance.study_sha256
-    members = [Member(image_hash(c.path), pseudonym(c.patient, salt), c.label, part_of(c)) for c in cases]
+    members = [
+        Member(
+            image_hash(c.path),
+            pseudonym(c.patient, salt),
+            c.label,
+            part_of(c),
+            pixel_hash(read_image(c.path)) if pixels else "",
+        )
+        for c in cases
+    ]
     return create_bundle(
         tmp_path / name,
         {"model.json": NewFile(encode_spec(spec())), SPLIT: NewFile(encode_members(members))},
@@ -59,6 +69,76 @@ def test_another_study_with_the_same_numbering_is_judged_whole(tmp_path, study):
     others = [case for case in study.cases if case.path.name.endswith("-1.png")]
     bundle = bundle_of(tmp_path, strangers)
     assert len(held_out(bundle, replace(study, cases=tuple(others)))) == 12
+
+
+@pytest.fixture
+def resaved(tmp_path, study):
+    """The same pictures in other files: compressed otherwise, grey as RGB, without the patients' names."""
+
+    def save(case, index):
+        path = tmp_path / "again" / f"{index}.{'bmp' if index % 3 == 0 else 'png'}"
+        Image.open(case.path).convert("RGB" if index % 2 else "L").save(path, compress_level=0)
+        return replace(case, path=path, patient=None)
+
+    (tmp_path / "again").mkdir()
+    return replace(study, cases=tuple(save(case, index) for index, case in enumerate(study.cases)))
+
+
+def test_pictures_of_the_training_that_were_saved_anew_are_not_judged(tmp_path, study, resaved, caplog):
+    assert not {image_hash(c.path) for c in study.cases} & {image_hash(c.path) for c in resaved.cases}
+    kept = held_out(bundle_of(tmp_path, study.cases), resaved)
+    judged = [part_of(c) for c, again in zip(study.cases, resaved.cases, strict=True) if again in kept]
+    assert judged == ["test"] * 8
+    assert not caplog.text
+
+
+def test_a_new_image_of_a_training_patient_is_told_by_its_siblings_that_were_saved_anew(
+    tmp_path, study, resaved
+):
+    known = [case for case in study.cases if case.path.name != "0-1.png"]
+    named = [replace(a, patient=c.patient) for a, c in zip(resaved.cases, study.cases, strict=True)]
+    kept = held_out(bundle_of(tmp_path, known), replace(resaved, cases=tuple(named)))
+    assert all(part_of(case) == "test" for case in kept)
+
+
+def test_a_split_without_pictures_still_works_and_warns(tmp_path, study, resaved, caplog):
+    bundle = bundle_of(tmp_path, study.cases, pixels=False)
+    old = bundle.read(SPLIT).decode().replace(",pixels\n", "\n").replace(",\n", "\n")
+    made = amend_bundle(bundle, {SPLIT: NewFile(old.encode())})
+    assert len(held_out(made, study)) == 8
+    assert "saved anew count as new" in caplog.text
+    assert len(held_out(made, resaved)) == 24
+
+
+def test_a_picture_in_two_parts_counts_as_learnt(tmp_path, study, resaved):
+    twice = replace(study.cases[0], path=resaved.cases[0].path, patient="p4")  # train, and here in test
+    kept = held_out(bundle_of(tmp_path, [*study.cases, twice]), replace(study, cases=resaved.cases))
+    assert resaved.cases[0] in kept  # by its file, which the split names as of the test part
+    again = tmp_path / "third.png"
+    Image.open(study.cases[0].path).save(again, compress_level=1)
+    third = replace(study.cases[0], path=again, patient=None)
+    kept = held_out(
+        bundle_of(tmp_path, [*study.cases, twice], "b"), replace(study, cases=(*study.cases, third))
+    )
+    assert third not in kept
+
+
+def test_clips_and_broken_images_are_left_to_whoever_reads_them(tmp_path, study):
+    broken = replace(study.cases[0], path=tmp_path / "sweep.mp4", patient=None)
+    broken.path.write_bytes(b"no picture")
+    kept = held_out(bundle_of(tmp_path, study.cases), replace(study, cases=(*study.cases, broken)))
+    assert broken in kept
+
+
+def test_equal_names_of_patients_without_an_equal_image_are_told(tmp_path, study, caplog):
+    strangers = [case for case in study.cases if case.path.name.endswith("-0.png")]
+    others = tuple(case for case in study.cases if case.path.name.endswith("-1.png"))
+    bundle = bundle_of(tmp_path, strangers)
+    held_out(bundle, replace(study, cases=others))
+    assert "12 of 12 patients" in caplog.text
+    caplog.clear()
+    held_out(bundle, replace(study, cases=tuple(replace(c, patient=f"site-2-{c.patient}") for c in others)))
+    assert not caplog.text
 
 
 def test_nothing_left_to_judge_is_an_error(tmp_path, study):
