@@ -106,9 +106,9 @@ def _engine(precision: str, bundle: Bundle) -> Iterator[Finding]:
     from edge.engines.device_frame import read_cubin
     from edge.engines.tensorrt_key import built_keys, find_plan, machine_key, require_pycuda
 
-    if precision not in {key.precision for key in built_keys(bundle)}:
-        return
     try:
+        if precision not in {key.precision for key in built_keys(bundle)}:
+            return
         driver = load_driver()
         key, _ = find_plan(bundle, machine_key(bundle, precision, driver))
         require_pycuda()
