@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -56,13 +58,15 @@ class SessionLog:
     """
 
     def __init__(self, path: Path):
-        """Create the file and start the thread.
+        """Create the file, or go on at its end: a restart erases nothing. Start the thread.
 
         Raises:
             CannotCreateError: it cannot be written.
         """
         try:
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("ab+", buffering=0)
+            if self._file.seekable() and self._file.tell() and not _ends_a_line(self._file):
+                self._file.write(b"\n")  # what a kill has torn is a line of its own
         except OSError as error:
             raise CannotCreateError(f"cannot write the log '{path}': {error.strerror}") from error
         self._encoder = msgspec.json.Encoder()
@@ -102,3 +106,8 @@ class SessionLog:
                     self.failure = "the log has stopped: no space left on device"
             except OSError as error:
                 self.failure = f"the log has stopped: {error.strerror}"
+
+
+def _ends_a_line(file: FileIO) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"

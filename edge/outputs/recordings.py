@@ -255,7 +255,13 @@ class Recordings:
                 logger.warning("recording %s cannot be listed: its %s cannot be read", path.name, _ABOUT)
                 continue
             reason = "cut off: the program or the power was gone"
-            self.describe(path.name, msgspec.structs.replace(about, state="incomplete", reason=reason))
+            frames, seconds = max(_played(video) for video in videos if video.exists())
+            self.describe(
+                path.name,
+                msgspec.structs.replace(
+                    about, state="incomplete", reason=reason, frames=frames, seconds=round(seconds, 3)
+                ),
+            )
 
     def _clip(self, path: Path) -> Clip:
         about = msgspec.json.decode((path / _ABOUT).read_bytes(), type=About)
@@ -306,3 +312,16 @@ def _cut(video: Path) -> None:
         end = max((end for kind, end in boxes(data) if kind == b"mdat"), default=0)
     if end < size:
         os.truncate(video, end)
+
+
+def _played(video: Path) -> tuple[int, float]:
+    """Pictures of a video, and the time of the last one in seconds; 0 where no player would take it."""
+    import av
+
+    try:
+        with av.open(video) as container:
+            packets = container.demux(container.streams.video)
+            times = [float(one.pts * one.time_base) for one in packets if one.pts is not None]
+    except (av.FFmpegError, OSError):
+        return 0, 0.0
+    return len(times), max(times, default=0.0)

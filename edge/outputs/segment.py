@@ -76,19 +76,20 @@ class OneFile:
         return ("annotated",)
 
     def __init__(self, path: Path):
-        """Nothing is touched before the first piece: an older recording there stays until then."""
+        """Nothing is touched: an older recording there stays."""
         self._path = path
-        self._count = 0
 
     def refusal(self) -> str | None:
         """None: `require_writable` has been asked."""
         return None
 
     def begin(self, about: About) -> Segment:  # noqa: ARG002 - see Target
-        """The next file: OUT.mp4, then OUT-2.mp4."""
-        self._count += 1
-        name = self._path.name if self._count == 1 else f"{self._path.stem}-{self._count}{self._path.suffix}"
-        return _FileSegment(self._path.with_name(name))
+        """The first file that is not there yet: OUT.mp4, then OUT-2.mp4."""
+        path, count = self._path, 1
+        while path.exists() and path.stat().st_size:
+            count += 1
+            path = self._path.with_name(f"{self._path.stem}-{count}{self._path.suffix}")
+        return _FileSegment(path)
 
 
 class _FileSegment:

@@ -26,6 +26,17 @@ def test_lines(tmp_path):
     assert [withheld[name] for name in ("risk", "low", "high", "age_ms")] == [None] * 4
 
 
+def test_restart_erases_nothing_and_joins_no_line_to_a_torn_one(tmp_path):
+    path = tmp_path / "s.jsonl"
+    path.write_bytes(b'{"sequence":1}\n{"seq')
+    log = SessionLog(path)
+    log.present(None, reading(0.71))
+    log.close()
+    whole, torn, new = path.read_text().splitlines()
+    assert (whole, torn) == ('{"sequence":1}', '{"seq')
+    assert json.loads(new)["risk"] == 0.71
+
+
 def test_line_is_handed_to_the_system_at_once(tmp_path):
     log = SessionLog(tmp_path / "s.jsonl")
     log.present(None, reading())

@@ -197,13 +197,15 @@ def test_another_size_begins_another_file(tmp_path):
     assert [luma.shape for luma in read_clip(tmp_path / "o-2.mp4")] == [(48, 64)] * 3
 
 
-def test_older_file_stays_until_a_picture_comes(tmp_path):
+def test_older_file_stays_and_the_new_one_goes_beside_it(tmp_path):
     path = tmp_path / "o.mp4"
     path.write_bytes(b"old")
     run(OneFile(path), [])
     assert path.read_bytes() == b"old"
-    run(OneFile(path), frames(3))
-    assert len(stamps(path)) == 3
+    for count in (2, 3):  # as after a restart
+        run(OneFile(path), frames(3))
+        assert path.read_bytes() == b"old"
+        assert len(stamps(tmp_path / f"o-{count}.mp4")) == 3
 
 
 def test_full_disk_ends_the_recording_and_not_the_loop(tmp_path):

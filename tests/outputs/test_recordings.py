@@ -7,7 +7,13 @@ import pytest
 
 from edge.errors import BusyError, CannotCreateError, NoInputError, RefusedError
 from edge.outputs import recordings as module
+from edge.outputs.recorder import Habits, Recorder
 from edge.outputs.recordings import About, Recordings, now
+from edge.outputs.segment import Shelf
+from edge.timing import Timing
+from tests.outputs.readings import IDENTITY, reading
+from tests.outputs.test_recorder import frames
+from tests.patience import wait_for
 
 ABOUT = About(
     state="complete", began=now(), width=64, height=48, raw=False, model="m", bundle="b", precision="fp32"
@@ -96,6 +102,21 @@ def test_what_a_kill_left_is_mended_at_the_start(tmp_path):
     assert (clip.id, clip.about.state) == (torn, "incomplete")
     assert again.open(torn, "clean").read_bytes() == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == [torn]
+
+
+def test_what_a_kill_left_is_listed_with_its_own_length(tmp_path):
+    shelf = Recordings(tmp_path, 1 << 30)
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing())
+    for frame in frames(80):
+        recorder.present(frame, reading(frame))
+    wait_for(lambda: recorder.written >= 50)
+    again = Recordings(tmp_path, 1 << 30)  # as after a kill
+    assert again.refusal() is None
+    (clip,) = again.clips()
+    recorder.close()
+    assert clip.about.state == "incomplete"
+    assert clip.about.frames >= 50
+    assert clip.about.seconds == pytest.approx((clip.about.frames - 1) / 25.0, abs=0.01)
 
 
 def test_folder_that_cannot_be_written_says_so(tmp_path):

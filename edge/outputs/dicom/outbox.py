@@ -24,6 +24,7 @@ from pydicom.errors import InvalidDicomError
 from edge.atomic import replace_file
 from edge.errors import BusyError, CannotCreateError, DataError, NoInputError
 from edge.outputs.dicom.pacs import Connection, Delivery, Outcome
+from edge.outputs.dicom.parsing import unvalidated
 
 FIRST_DELAY = 10.0  # seconds after the first failure; doubled by each further one
 LONGEST_DELAY = 1800.0
@@ -208,7 +209,7 @@ def _state(path: Path) -> State:
 def _instance(path: Path) -> str:
     """SOP Instance UID of a file; it becomes a file name, so nothing but digits and dots may be in it."""
     try:
-        with pydicom.config.disable_value_validation():  # it would only warn; the check is below
+        with unvalidated():  # it would only warn; the check is below
             dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
             uid = str(dataset.SOPInstanceUID)
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from pydicom.valuerep import PersonName
 
 from edge.errors import DataError, NoInputError
 from edge.outputs.dicom.order import Order
+from edge.outputs.dicom.parsing import unvalidated
 
 _LARGEST = 16 << 20  # bytes
 
@@ -95,8 +95,7 @@ def _items(path: Path) -> list[Dataset]:
         raise DataError(f"worklist '{path}' has {len(raw)} bytes, expected 1 to {_LARGEST}")
     # Order checks each value; pydicom's own checks would print them. What it still warns of (cut off, unknown
     # character set) would garble a name, so it counts as malformed.
-    with pydicom.config.disable_value_validation(), warnings.catch_warnings():
-        warnings.simplefilter("error")
+    with unvalidated(strict=True):
         try:
             return _from_json(raw) if raw.lstrip()[:1] in (b"{", b"[") else [_from_dicom(raw)]
         except _MALFORMED as error:

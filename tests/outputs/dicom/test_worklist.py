@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import json
+import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from edge.errors import DataError, NoInputError
+from edge.outputs.dicom.parsing import unvalidated
 from edge.outputs.dicom.worklist import read_worklist
 
 
@@ -112,3 +116,51 @@ def test_a_refusal_shows_nothing_of_the_patient(
 def test_a_missing_worklist_is_named(tmp_path: Path) -> None:
     with pytest.raises(NoInputError, match="nowhere"):
         read_worklist(tmp_path / "nowhere.wl")
+
+
+def test_reading_in_two_threads_leaves_warnings_and_checks_as_they_were() -> None:
+    filters, mode = list(warnings.filters), pydicom.config.settings.reading_validation_mode
+    inside, leave, done = threading.Event(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        with unvalidated(strict=True):
+            inside.set()
+            leave.wait()
+
+    def second() -> None:
+        with unvalidated(strict=True):
+            done.set()
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    inside.wait()
+    threads[1].start()
+    overlapped = done.wait(0.2)
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert not overlapped
+    assert warnings.filters == filters
+    assert pydicom.config.settings.reading_validation_mode == mode
+
+
+@pytest.mark.filterwarnings("ignore:something else")
+def test_warning_of_another_thread_is_no_fault_of_the_worklist_and_raises_nothing_there() -> None:
+    told: list[str] = []
+
+    def warn() -> None:
+        try:
+            warnings.warn("something else", stacklevel=1)
+            told.append("warned")
+        except UserWarning:
+            told.append("raised")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        with unvalidated(strict=True):
+            other = threading.Thread(target=warn)
+            other.start()
+            other.join()
+            with pytest.raises(UserWarning):
+                warnings.warn("here", stacklevel=1)
+    assert told == ["warned"]
