@@ -10,12 +10,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.clock import wrong_clock
 from edge.errors import BusyError, CannotCreateError, SonocartError, UnavailableError
+from edge.service.checks_asked import extras, page_files, worklist
+from edge.service.finding import Finding
 from edge.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:  # the doctor starts also where libraries are missing
@@ -33,23 +34,6 @@ LIBRARIES = (
     "websockets",
 )
 ROOM = 2_000_000_000  # bytes: an hour of recording at 1080p, roughly
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        what: it is.
-        good: nothing has to be done.
-        found: how it is, in words.
-        fix: what to run or to do; empty where it is good.
-    """
-
-    what: str
-    good: bool
-    found: str
-    fix: str = ""
 
 
 def libraries(_: Settings) -> Iterator[Finding]:
@@ -221,11 +205,7 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
 def page(settings: Settings) -> Iterator[Finding]:
     """The page's port, certificate and tokens."""
-    for path in (settings.page.certificate, settings.page.key, settings.page.tokens):
-        if path is not None:
-            good = os.access(path, os.R_OK)
-            fix = "" if good else f"chown sonocart {path}; chmod 400 {path}; or mend [page]"
-            yield Finding("page's file", good, f"{path} {'is there' if good else 'cannot be read'}", fix)
+    yield from page_files(settings.page)
     if settings.page.address is None:
         return
     from edge.outputs.page.address import parse_address
@@ -269,5 +249,14 @@ def _runs(settings: Settings) -> bool:
         return isinstance(error, BusyError)
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (libraries, model, source, disk, page, clock)
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    libraries,
+    extras,
+    model,
+    source,
+    disk,
+    page,
+    worklist,
+    clock,
+)
 """In the order of the report."""

@@ -17,8 +17,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from edge.errors import SonocartError, UnavailableError
-from edge.service.checks import CHECKS, Finding
+from edge.service.checks import CHECKS
 from edge.service.config import SYSTEM_FILE, build, examine
+from edge.service.finding import Finding
 from edge.settings import Settings
 
 Check = Callable[[Settings], Iterator[Finding]]

@@ -217,3 +217,25 @@ def test_what_a_user_may_not_look_at_is_a_finding_and_the_rest_is_looked_at(tmp_
 def test_what_cannot_start_anywhere_is_a_fault_of_the_configuration(tmp_path, good):
     good["page"] = "address = '127.0.0.1:99999'\n"
     assert "no address for the page" in failures(write(tmp_path, **good))["configuration"].found
+
+
+def test_what_run_would_refuse_of_the_page_and_the_archive_is_found(tmp_path, good, monkeypatch):
+    (tmp_path / "tokens.json").write_text('{"operator": "short"}')
+    (tmp_path / "tokens.json").chmod(0o600)
+    (tmp_path / "cert.pem").write_text("no certificate")
+    (tmp_path / "list.json").write_text('[{"00100020": {"vr": "LO", "Value": ["P1"]}}, {}]')
+    good["page"] += f"tokens = '{tmp_path / 'tokens.json'}'\ncertificate = '{tmp_path / 'cert.pem'}'\n"
+    good["dicom"] = f"queue = '{tmp_path / 'queue'}'\nworklist = '{tmp_path / 'list.json'}'\n"
+    good["screen"] = "full = true\n"
+    config = write(tmp_path, **good)
+    found = [one for one in examine_all(config) if not one.good and one.what != "disk"]
+    said = {one.what: one.found for one in found}
+    assert set(said) == {"page's file", "worklist"}
+    files = [one.found for one in found if one.what == "page's file"]
+    assert any("must be 16 or more" in text for text in files)
+    assert any("certificate" in text for text in files)
+    assert "order 2 of the worklist" in said["worklist"]
+    monkeypatch.setattr("edge.service.checks_asked.find_spec", lambda name: None)
+    lacking = failures(config)
+    assert "sonocart[screen]" in lacking["screen"].fix
+    assert "sonocart[dicom]" in lacking["dicom"].fix

@@ -8,11 +8,14 @@ import os
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
-from starlette.requests import HTTPConnection
 
 from edge.errors import ConfigError, NoInputError
+
+if TYPE_CHECKING:  # the doctor reads tokens also where libraries are missing
+    from starlette.requests import HTTPConnection
 
 COOKIE = "sonocart"
 SHORTEST_TOKEN = 16

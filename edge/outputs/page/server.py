@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
 import threading
 
 import uvicorn
 
-from edge.errors import BusyError, ConfigError
+from edge.errors import BusyError
 from edge.outputs.metrics import Metrics
 from edge.outputs.page.address import require_guarded
 from edge.outputs.page.app import build_app
 from edge.outputs.page.guard import GuardedHttp, GuardedServer, GuardedSocket, Listener
 from edge.outputs.page.hub import Hub
 from edge.outputs.page.serving import Serving
+from edge.outputs.page.tls import load_tls
 
 _SEND_BUFFER = 1 << 17  # bytes that the kernel keeps for a viewer, twice; its own choice would be megabytes
 
@@ -33,7 +33,7 @@ class PageServer:
         """
         serving = serving or Serving()
         require_guarded(host, port, guarded=serving.tokens is not None)
-        context = None if serving.certificate is None else _tls(serving)
+        context = None if serving.certificate is None else load_tls(serving.certificate, serving.key)
         self._socket = _bind(host, port)
         self.port = int(self._socket.getsockname()[1])
         shown = f"[{host}]" if ":" in host else host
@@ -96,22 +96,3 @@ def _bind(host: str, port: int) -> socket.socket:
             "End the other program or give another address with --page"
         ) from error
     return listener
-
-
-def _tls(serving: Serving) -> ssl.SSLContext:
-    assert serving.certificate is not None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(serving.certificate, serving.key, password=_no_password)
-    except (OSError, ssl.SSLError) as error:  # SSLError is an OSError; named for the reader
-        raise ConfigError(
-            f"the page's certificate '{serving.certificate}' with key '{serving.key or serving.certificate}' "
-            f"cannot be used: {error.strerror or error}. Expected a pair of PEM files without password"
-        ) from error
-    return context
-
-
-def _no_password() -> str:
-    """Instead of asking at a terminal."""
-    return ""
