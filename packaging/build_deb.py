@@ -57,6 +57,7 @@ Section: video
 Priority: optional
 Installed-Size: {kilobytes}
 Depends: python3 (>= {python}), python3 (<< {next_python}~), {depends}
+Recommends: libsdl2-2.0-0
 Description: live risk overlay for ultrasound carts (research use only)
  Grabs a scanner's live picture, runs a network on it and draws the risk with its interval, its age and
  its reason when it says nothing. Not a medical device.
@@ -108,7 +109,7 @@ def _environment(home: Path, args: argparse.Namespace, scratch: Path) -> None:
     machine = MACHINES[args.arch]
     command += [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC]
     command += [f"--platform=manylinux2014_{machine}", "-c", str(ROOT / "constraints.txt")]
-    subprocess.run([*command, f"{wheel}[dicom]", *older], check=True)
+    subprocess.run([*command, f"{wheel}[dicom,screen]", *older], check=True)
     shutil.rmtree(site / "bin", ignore_errors=True)
     if f"{sys.version_info.major}.{sys.version_info.minor}" == args.python:
         # Without time stamps: what is compiled here is valid wherever it is unpacked, and never rewritten.

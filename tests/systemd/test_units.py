@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 UNITS = Path(__file__).parents[2] / "systemd"
+UNIT = (UNITS / "sonocart.service").read_text()
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(
     ANALYZE is None, reason="systemd-analyze is not here: apt-get install systemd"
@@ -49,6 +50,11 @@ def test_exposure_is_one_and_a_half_at_most(unit):
     assert result.returncode == 0, result.stdout[-200:]
 
 
+def test_the_screens_keys_and_display_may_be_opened():
+    allowed = re.findall(r"^DeviceAllow=(\S+)", UNIT, flags=re.M)
+    assert {"char-drm", "char-input"} <= set(allowed)
+
+
 def test_a_wrong_configuration_is_not_tried_again_and_a_missing_card_is():
     text = (UNITS / "sonocart.service").read_text()
     (codes,) = re.findall(r"^RestartPreventExitStatus=(.*)$", text, flags=re.M)
@@ -64,6 +70,9 @@ def test_the_user_is_made_with_the_groups_of_the_devices(tmp_path):
     rules = str(UNITS / "sonocart.sysusers")
     subprocess.run(["systemd-sysusers", f"--root={tmp_path}", rules], check=True, capture_output=True)
     assert "sonocart" in (tmp_path / "etc/passwd").read_text()
+    for group in re.search(r"^SupplementaryGroups=(.*)$", UNIT, flags=re.M)[1].split():
+        made = (tmp_path / "etc/group").read_text()
+        assert re.search(rf"^{group}:x:[0-9]+:sonocart$", made, flags=re.M), group
     assert re.search(r"^video:x:44:sonocart$", (tmp_path / "etc/group").read_text(), flags=re.M)
 
 
