@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
 from edge.errors import SonocartError, TransferError, UnavailableError, UsageError
-from edge.service.stderr import sound_stderr
+from edge.service.stderr import any_stdout, sound_stderr
 
 KEYBOARD_INTERRUPT = 130  # 128 + SIGINT, the shell's convention
 
@@ -210,6 +210,7 @@ def _drop_stdout() -> None:
 def entry(argv: Sequence[str] | None = None) -> NoReturn:
     """The console script: maps errors to one line on stderr and a sysexits code."""
     signal.signal(signal.SIGTERM, _terminated)
+    any_stdout()
     sound_stderr()
     try:
         code = run(sys.argv[1:] if argv is None else argv)

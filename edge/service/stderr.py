@@ -1,4 +1,4 @@
-"""A stderr whose writes cannot fail: a verb must not die of what it has to say."""
+"""A stderr whose writes cannot fail, and a stdout in any case: a verb must not die of what it has to say."""
 
 from __future__ import annotations
 
@@ -34,9 +34,19 @@ class _Sound:
 def sound_stderr() -> None:
     """Put it in the place of `sys.stderr`, also where descriptor 2 was closed before the process began."""
     if sys.stderr is None:
-        null = os.open(os.devnull, os.O_RDWR)
-        if null != 2:  # the next file opened must not become descriptor 2 and be written to as stderr
-            os.dup2(null, 2)
-            os.close(null)
-        sys.stderr = os.fdopen(2, "w", closefd=False)
+        sys.stderr = _null(2)
     sys.stderr = cast(TextIO, _Sound(sys.stderr))
+
+
+def any_stdout() -> None:
+    """Where descriptor 1 was closed before the process began, what is printed is lost."""
+    if sys.stdout is None:
+        sys.stdout = _null(1)
+
+
+def _null(descriptor: int) -> TextIO:
+    null = os.open(os.devnull, os.O_RDWR)
+    if null != descriptor:  # the next file opened must not become this one and be written to as it
+        os.dup2(null, descriptor)
+        os.close(null)
+    return os.fdopen(descriptor, "w", closefd=False)

@@ -96,6 +96,13 @@ def test_output_that_cannot_be_written_is_one_line():
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
+def test_verb_whose_output_is_closed_ends_with_its_own_code(closed):
+    command = f"'{sys.executable}' -m edge --version {closed}"
+    result = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 SUBVERBS = [
     *(("study", name) for name in ("check", "split", "figures")),
     *(("config", name) for name in ("check", "example")),
