@@ -14,7 +14,7 @@ from edge.urgency import urgent
 
 logger = logging.getLogger(__name__)
 
-LEAST_WIDTH = 64
+LEAST_WIDTH = 32
 """Pixels across that the panel needs; in a tall picture, with its larger letters, an eighth of the height."""
 
 
