@@ -11,18 +11,21 @@ from edge.contract.roi import Roi
 from edge.engines.worker import Answer
 from edge.exam.evidence import Evidence, NoEstimate, RiskEstimate, Shot, shot_of
 from edge.exam.findings import Findings
-from edge.exam.gates import NOT_ULTRASOUND, Gate, Gates
+from edge.exam.gates import NO_TISSUE, NOT_ULTRASOUND, Gate, Gates
 from edge.exam.heat import HeatMap
 from edge.exam.lesion import CONTRADICTION, Lesion, size_of
 from edge.exam.profiles import Profiles
 from edge.exam.roi import TRIES, FieldFinder
-from edge.exam.scale import read_scale
+from edge.exam.scale import DepthScale
 from edge.exam.signal import Signal, State
 from edge.exam.spread import UNMEASURED, Spread
 
 UNLIKE = "unlike the training images"
 LOOKING = "looking for the ultrasound field"
 NOT_FOUND = "no ultrasound field found: draw it on the page"
+OTHER_SIZE = "the field was drawn for another picture size: draw it again"
+SURE_NS = 300_000_000
+"""Without a closed gate, until a field that was drawn is believed to show tissue after a cut."""
 ANSWERS = 15
 """Most of so many answers must be strange before the risk is withheld for it: single frames are by chance."""
 
@@ -55,9 +58,12 @@ class Examination:
         self.heat: HeatMap | None = None  # of this scene
         self._aimed: tuple[Roi, tuple[int, int]] | None = None
         self.lesion = Lesion()
-        self.px_per_mm: float | None = None
-        self._scaled: Roi | None = None  # the field beside which the scale was read
+        self._scale = DepthScale()
         self._chosen: Roi | None = None
+        self._chosen_for: tuple[int, int] | None = None  # the size of the pictures that it was drawn on
+        self._named = named
+        self._unsure_ns: int | None = None  # since when the field may show something else than tissue
+        self._size = (0, 0)
         self._case = 0
         self._watched: Roi | None = None  # where the signal's changes were looked for
         self._wanted = wanted
@@ -73,12 +79,16 @@ class Examination:
         """True if the network may be asked about the present frame: live, new, whole, its region known."""
         live = self.signal.state in (State.LIVE, State.STILL) and self._gates.closed is None
         whole = self.signal.fresh and not self.signal.tearing.torn
-        return self.region is not None and whole and live and self.lesion.reason is None
+        return whole and live and self.lesion.reason is None and self.lacking() is None
 
     @property
     def covered(self) -> bool:
-        """True if the field shows no ultrasound, or a menu over it: names may stand there too."""
-        return self._gates.closed in (*NOT_ULTRASOUND, Gate.MENU)
+        """True unless the field is known to show tissue and nothing else: names may stand there too.
+
+        A list of patients passes gates that are made for tissue. So at the start and after a cut it is the
+        field that has to be seen, by its motion or texture.
+        """
+        return self._gates.closed in NO_TISSUE or self._gates.menu or self._unsure_ns is not None
 
     @property
     def state(self) -> State:
@@ -100,6 +110,7 @@ class Examination:
             mark: the box that the operator has drawn around the lesion.
             case: another number is another patient: nothing seen before counts.
         """
+        size = frame.width, frame.height
         if case != self._case:
             self._case = case
             self.lesion.lose()
@@ -109,27 +120,36 @@ class Examination:
             mark, chosen = chosen, None
         if chosen != self._chosen and self.region is not None:
             self._forget("another region is looked at", frame.sequence)
-        if chosen is not None and chosen is not self._chosen and chosen.inside(frame.bounds):
-            self.finder.draw(frame, chosen)
-        elif asked is None and self._chosen is not None:
+        if asked is None and self._chosen is not None:
             self.finder.undraw(frame)
-        self._chosen = chosen
-        old, field = self.finder.field, self.finder.look(frame, tissue=self._gates.closed is None)
-        if old is not None and field != old:
-            self._forget("the ultrasound field has changed", frame.sequence)
+        if chosen is not self._chosen:
+            self._chosen, self._chosen_for = chosen, None
+        if chosen is not None and self._chosen_for is None and chosen.inside(frame.bounds):
+            self._chosen_for = size
+            self.finder.draw(frame, chosen)
         silent = self.signal.interrupted
-        chosen = chosen if chosen is None or chosen.inside(frame.bounds) else None
+        chosen = chosen if self._chosen_for == size else None
+        old = self.finder.field
         # A lesion's own box moves with it and cannot be compared from frame to frame.
-        watched = chosen or field or frame.bounds
+        watched = chosen or (old if size == self._size else None) or frame.bounds
         self.signal.frame(frame, watched, now_ns)
-        if self.signal.cut and watched == self._watched:
+        cut = self.signal.cut and watched == self._watched
+        if cut:
             self.lesion.lose()
             self.finder.again()
+        field = self.finder.look(frame, tissue=self._gates.closed is None)
+        self._watched = chosen or field or frame.bounds
+        if self._watched != watched:
+            self.signal.watch(frame, self._watched)
+        if old is not None and field != old:
+            self._forget("the ultrasound field has changed", frame.sequence)
+        if cut or size != self._size:
+            self._unsure_ns, self._size = now_ns, size
+        if cut or self.signal.patched:
             self._gates.hurry()
-        self._watched = watched
         if self.lesion.look(frame, mark, field, now_ns, fresh=self.signal.fresh):
             self._forget("another lesion is looked at", frame.sequence)
-        self._read_scale(frame, field)
+        self._scale.look(frame, field, now_ns, cut=cut)
         if self._wanted == "lesion":
             self.region = self.lesion.box
         else:
@@ -139,16 +159,23 @@ class Examination:
             self._forget("the picture has just come back", frame.sequence)
         before = self._gates.closed
         region = field or chosen  # never a lesion's own box: what a gate measures is true of fields
-        closed = self._gates.look(frame, region, now_ns, self.signal.fresh) if region else before
+        if region is None:
+            self._gates.forget()
+        else:
+            self._gates.look(frame, region, now_ns, self.signal.fresh)
+        closed = self._gates.closed
         if before is Gate.NOISE and closed is not before:
             self.finder.forget()
+            self._unsure_ns = now_ns
             self.region = self.region if self._wanted == "lesion" else chosen  # no longer the noise's field
         elif closed is None and before is not None:
             self.finder.again()
         if closed is not None and before is None:
             self._forget(closed.value, frame.sequence + 1)
-        elif self.signal.cut:
+        elif cut:
             self._forget("the scene has changed", frame.sequence)
+        if self._unsure_ns is not None and self._shows_tissue(now_ns - self._unsure_ns):
+            self._unsure_ns = None
 
     def aim(self, crop: Roi, size: tuple[int, int]) -> None:
         """The next answer is about `crop` of the frame looked at last, as a tensor of (width, height)."""
@@ -195,13 +222,13 @@ class Examination:
 
     def findings(self, estimate: RiskEstimate | NoEstimate, threshold: float) -> Findings:
         """What is known of the lesion beside `estimate`, which is low below `threshold`."""
-        box, features = self.lesion.box, self.lesion.features
+        box, features, px_per_mm = self.lesion.box, self.lesion.features, self._scale.px_per_mm
         low = isinstance(estimate, RiskEstimate) and estimate.risk < threshold
         lost = self.lesion.marked and box is None
         return Findings(
             lesion=box,
-            px_per_mm=self.px_per_mm,
-            size_mm=size_of(box, self.px_per_mm) if box is not None and self.px_per_mm is not None else None,
+            px_per_mm=px_per_mm,
+            size_mm=None if box is None or px_per_mm is None else size_of(box, px_per_mm),
             features=features,
             contradiction=CONTRADICTION if low and features is not None and features.looks_benign else None,
             lost=lost,
@@ -209,11 +236,12 @@ class Examination:
             quality=self._gates.quality,
         )
 
-    def _read_scale(self, frame: Frame, field: Roi | None) -> None:
-        """Once for each field: the scale stands beside it."""
-        if field != self._scaled:
-            self._scaled = field
-            self.px_per_mm = None if field is None else read_scale(frame, field)
+    def _shows_tissue(self, after_ns: int) -> bool:
+        """True if the field has been seen to show tissue, as far as can be told on this screen."""
+        if not self.finder.drawn:
+            return self.finder.confirmed
+        named = self.finder.field == self._named  # by the source itself, with each picture
+        return self._gates.closed is None and (named or not 0 <= after_ns < SURE_NS)
 
     def _forget(self, reason: str, scene: int) -> None:
         """Drop the evidence, and every answer still to come about frames before `scene`."""
@@ -227,10 +255,10 @@ class Examination:
 
     def lacking(self) -> str | None:
         """Why there is no region to analyse, or None."""
-        if self.region is not None:
+        if self._chosen is not None and self.region is None and self._wanted == "field":
+            return OTHER_SIZE if self._chosen_for is not None else "the chosen region leaves the picture"
+        if self.region is not None and (self._wanted == "field" or self.finder.field is not None):
             return None
-        if self._chosen is not None:
-            return "the chosen region leaves the picture"
-        if self._wanted == "lesion":
+        if self._wanted == "lesion" and self.region is None:
             return "no lesion is marked: draw it on the page, or give --roi"
         return LOOKING if self.finder.tries < TRIES else NOT_FOUND

@@ -31,6 +31,7 @@ _DARK, _GLARING, _BLURRED = 50.0, 150.0, 0.31  # see `bright`, `middle`, `sharp`
 _NOISY, _PATCHY = 0.53, 0.30  # see `sharp` and `patchy`; smoothed snow is at 0.57 and 0.21
 _PATCH = (16, 4)  # samples across, and rows
 _WHITE, _RAISED = 185, 80  # grey levels of drawn marks, and how far they stand out from what is around
+_PLAIN = 0.05  # see `plain`
 _MARKED = 0.04  # marks per row of the field
 _FINE = 1000  # rows of a picture in which every second one shows each mark
 
@@ -52,6 +53,8 @@ class Gate(Enum):
 
 
 NOT_ULTRASOUND = (Gate.BLACK, Gate.FLAT, Gate.NOISE)
+NO_TISSUE = (*NOT_ULTRASOUND, Gate.MENU, Gate.AIR, Gate.DARK)
+"""Where anything else than tissue may stand: a list of patients on a dark ground looks like air."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class Gates:
     def __init__(self) -> None:
         """Open."""
         self.closed: Gate | None = None
+        self.menu = False  # one lies over the tissue, whatever else has closed a gate before it
         self.quality = 1.0  # of the picture, 0 to 1
         self._looked_ns: int | None = None
         self._good = 0
@@ -114,6 +118,7 @@ class Gates:
         self._looked_ns = now_ns
         features = measure(frame, field, self._staying.count(frame, field, fresh))
         self.quality = quality(features)
+        self.menu = features.plain > _PLAIN
         found = judge(features)
         self._good = 0 if found is not None else self._good + 1
         if found is not None or self._good >= _CLEAR_LOOKS:
@@ -121,8 +126,12 @@ class Gates:
         return self.closed
 
     def hurry(self) -> None:
-        """Another scene: the next call looks, whenever the last one did."""
+        """Another scene, or a part of one: the next call looks, whenever the last one did."""
         self._looked_ns = None
+
+    def forget(self) -> None:
+        """No field is known: what was said of another one says nothing."""
+        self.closed, self.menu, self.quality, self._looked_ns = None, False, 1.0, None
 
 
 class Staying:
@@ -183,7 +192,7 @@ def judge(features: Features) -> Gate | None:
         return Gate.BRIGHT
     if features.sharp < _BLURRED:  # before the menu: a blurred picture is plain in places too
         return Gate.BLURRED
-    if features.plain > 0.05:
+    if features.plain > _PLAIN:
         return Gate.MENU
     if features.marks > _MARKED:
         return Gate.MARKS

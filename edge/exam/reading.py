@@ -46,7 +46,7 @@ class Reading:
         slowed: why the network is asked less often than it could be; empty where it is not.
         celsius: of the cart's hottest zone; None where it has none.
         heat: of the newest picture that was analysed in this scene; None before the first.
-        covered: no ultrasound is in the field, or a menu lies over it.
+        covered: it is not known that the field shows tissue and nothing else.
     """
 
     sequence: int

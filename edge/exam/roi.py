@@ -17,9 +17,12 @@ FRAMES = 6
 TRIES = 10
 """Finds that have failed in a row until it is said that there is no field to be found."""
 
+_REST = 24  # pictures between two tries after that, where a field is known: a menu may stay for minutes
+
 _WIDTH = 320  # pixels; speckle is still there, letters have become thin
 _SAME_FIELD = 0.9  # overlap above which another find is the same field
 _PART = 0.5  # of a find inside the known field, above which it is a part of that
+_CONFIRMS = 0.8  # overlap above which a still picture shows the field: a list of patients has texture too
 _CONTRADICTS = 0.6  # overlap with what moves, below which a remembered field is of something else
 
 
@@ -34,16 +37,22 @@ class FieldFinder:
         self.field: Roi | None = None
         self.lit: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)  # small picture of what the screen shows
         self.tries = 0  # finds that have failed in a row
+        self.confirmed = False  # the field has been seen to be one since this scene began
         self._profiles = Profiles(None) if profiles is None else profiles
         self._named = named
-        self._settled = False  # nothing is looked for any more
         self._recall = False  # whether the screen is known has to be asked again
         self._told = False  # the field is from a profile, and is not to be found better
         self._drawn = (
             False  # the field is the operator's or the source's, and never to be found better on this screen
         )
         self._size = (0, 0)
+        self._rest = 0  # pictures not to be looked at
         self._seen: list[NDArray[np.uint8]] = []
+
+    @property
+    def drawn(self) -> bool:
+        """True if the field is the operator's or the source's: on this screen none may be found."""
+        return self._drawn
 
     def look(self, frame: Frame, *, tissue: bool = True) -> Roi | None:
         """Take one picture into account; None until `FRAMES` have been seen or where no field is found.
@@ -62,7 +71,10 @@ class FieldFinder:
             self._remember(frame)
         elif self._recall and self._drawn:  # another scene: is it still the screen that it was drawn on?
             self._remember(frame)
-        if self._settled:
+        if self.confirmed:
+            return self.field
+        if self._rest:
+            self._rest -= 1
             return self.field
         self._seen.append(shrink(frame))
         if len(self._seen) == FRAMES:
@@ -72,12 +84,15 @@ class FieldFinder:
             self.tries = self.tries + 1 if found is None else 0
             if found is not None and self._better(found, tissue):
                 self._take(frame, found.box)
-            self._settled = self.field is not None
+            self.confirmed = self._drawn or (found is not None and self._confirms(found))
+            if not self.confirmed and self.field is not None and self.tries >= TRIES:
+                self._rest = _REST
         return self.field
 
     def again(self) -> None:
         """Another scene: depth or layout may have changed. The old field holds until another is found."""
-        self._seen, self._settled, self._told, self._recall, self.tries = [], False, False, True, 0
+        self._seen, self.confirmed, self._told, self._recall = [], False, False, True
+        self.tries = self._rest = 0
 
     def forget(self) -> None:
         """The field was, or may have been, found in noise: begin as with the first picture of a screen."""
@@ -104,6 +119,12 @@ class FieldFinder:
         self.field = self.field if known is None else known.roi
         self._told, self._drawn, self._recall = known is not None, known is not None and known.drawn, False
 
+    def _confirms(self, found: Tissue) -> bool:
+        """True if what was found is the field, or moves inside it: a list of patients there does not."""
+        assert self.field is not None  # what is found where none is known is taken
+        part = _shared(found.box, self.field) > _PART * found.box.width * found.box.height
+        return overlap(found.box, self.field) > _CONFIRMS or (found.moving and part)
+
     def _better(self, found: Tissue, tissue: bool) -> bool:
         """True if what was found is to be the field from now on."""
         if self.field is None:
@@ -113,7 +134,9 @@ class FieldFinder:
         if not tissue and _shared(found.box, self.field) > _PART * found.box.width * found.box.height:
             return False
         alike = overlap(found.box, self.field)
-        return found.moving and alike < _CONTRADICTS if self._told else alike < _SAME_FIELD
+        if self._told:
+            return found.moving and alike < _CONTRADICTS
+        return alike < _SAME_FIELD and (found.moving or alike > _CONFIRMS)
 
     def _take(self, frame: Frame, field: Roi) -> None:
         """A first find, and one that contradicts what was remembered, are kept for the next start."""

@@ -41,6 +41,9 @@ _SAME = 0.02  # mean grey levels: a re-encoded frozen picture stays below, the q
 _STILL = 2.5  # mean grey levels: noise alone stays below, a moved probe changes the speckle far more
 _CUT = 18.0  # mean grey levels over blocks that average the speckle away; the fastest sweep stays below 12
 _BLOCKS = (16, 8)
+_LEVEL = 30.0  # grey levels between two averages of a block that no sweep changes at once
+_TEXTURE, _OTHER = 3.0, 0.5  # the same for its texture, and as a share of the larger one
+_PARTS = 6  # blocks of so many that a dialog covers, and half of them all is another scene
 
 
 class Signal:
@@ -51,8 +54,10 @@ class Signal:
         self.state = State.NO_SIGNAL
         self.fresh = False  # the last picture differed from the one before it
         self.cut = False  # the last picture shows another scene than the one before it
+        self.patched = False  # or a part of it does: a dialog has come, or gone
         self.tearing = Tearing()
         self._rows: NDArray[np.uint8] | None = None
+        self._blocks: NDArray[np.int16] | None = None  # their level and texture, averaged over blocks
         self._last_ns = 0  # newest picture
         self._changed_ns = 0  # newest picture that differed
         self._moved_ns = 0  # newest picture that differed by more than noise
@@ -61,17 +66,21 @@ class Signal:
 
     def frame(self, frame: Frame, region: Roi, now_ns: int) -> None:
         """A picture has arrived. Only `region` of it counts: a running clock outside changes nothing."""
-        step = max(1, region.height // _ROWS)
-        rows = np.ascontiguousarray(frame.luma(region)[::step])
-        before, self._rows = self._rows, rows
+        before, old = self._rows, self._blocks
+        rows = self.watch(frame, region)
         self.tearing.look(rows, now_ns)
-        if before is None or before.shape != rows.shape:
+        if before is None or old is None or before.shape != rows.shape:
             self.fresh, self.cut, moved = True, before is not None, True
+            self.patched = self.cut
         else:
             change = cv2.norm(before, rows, cv2.NORM_L1) / rows.size
             self.fresh, moved = change > _SAME, change > _STILL
-            # Averages never change by more than what they are averages of.
-            self.cut = change > _CUT and _block_change(before, rows) > _CUT
+            assert self._blocks is not None
+            level, texture = np.abs(self._blocks - old)
+            other = (texture > _TEXTURE) & (texture > _OTHER * np.maximum(self._blocks[1], old[1]))
+            parts = int(np.count_nonzero(other | (level > _LEVEL)))
+            self.patched = parts >= _PARTS
+            self.cut = float(level.mean()) > _CUT or 2 * parts > level.size
         resumed = not self.arriving
         self._last_ns = now_ns
         self._changed_ns = now_ns if self.fresh or resumed else self._changed_ns
@@ -85,6 +94,13 @@ class Signal:
             self.state = State.FROZEN
         else:
             self.state = State.STILL if now_ns - self._moved_ns >= STILL_AFTER_NS else State.LIVE
+
+    def watch(self, frame: Frame, region: Roi) -> NDArray[np.uint8]:
+        """Compare the next picture with `region` of this one; some of its rows, uint8, in one piece."""
+        step = max(1, region.height // _ROWS)
+        self._rows = np.ascontiguousarray(frame.luma(region)[::step])
+        self._blocks = _blocks(self._rows)
+        return self._rows
 
     def silence(self, now_ns: int) -> None:
         """No picture has arrived up to now."""
@@ -122,7 +138,12 @@ class Signal:
         return "no signal" if self._outage is None else str(self._outage)
 
 
-def _block_change(before: NDArray[np.uint8], rows: NDArray[np.uint8]) -> float:
-    """Mean difference of block averages, in grey levels."""
-    old, new = (cv2.resize(part, _BLOCKS, interpolation=cv2.INTER_AREA) for part in (before, rows))
-    return cv2.norm(old, new, cv2.NORM_L1) / old.size
+def _blocks(rows: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """Level and texture of a picture in `_BLOCKS` blocks: int16 (2, down, across), grey levels.
+
+    Texture is the mean difference of neighbours in a row. Speckle that is renewed changes neither.
+    """
+    differences = cv2.absdiff(rows[:, 1:], rows[:, :-1])
+    return np.stack(
+        [cv2.resize(p, _BLOCKS, interpolation=cv2.INTER_AREA) for p in (rows, differences)]
+    ).astype(np.int16)

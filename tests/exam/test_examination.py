@@ -8,8 +8,9 @@ from edge.contract.roi import Roi
 from edge.engines.base import Inference
 from edge.engines.worker import Answer
 from edge.exam.evidence import NoEstimate, RiskEstimate
-from edge.exam.examination import Examination
+from edge.exam.examination import LOOKING, NOT_FOUND, Examination
 from edge.exam.features import LesionFeatures
+from edge.exam.profiles import Profiles
 from edge.exam.roi import FRAMES
 from edge.exam.signal import State
 from edge.sources.faults import DRAWN
@@ -220,8 +221,7 @@ def test_field_is_found_after_noise_from_the_start_and_after_another_size():
     for sequence in range(40, 50):
         look(examination, sequence, fault="menu")
     for sequence in range(50, 80):
-        small = tissue(sequence, 240, 320, (80, 30, 160, 180))
-        look(examination, sequence, luma=cv2.resize(small, (640, 480), interpolation=cv2.INTER_LINEAR))
+        look(examination, sequence, luma=tissue(sequence, 480, 640, (160, 60, 320, 360)))
     assert examination.state is State.LIVE
     assert examination.analysable
 
@@ -243,3 +243,135 @@ def test_field_that_shows_something_else_is_covered(examination, fault, covered)
     for sequence in range(6, 20):
         look(examination, sequence, fault=fault)
     assert examination.covered is covered
+
+
+def patients(sequence, ground=16, noise=2):
+    """A list of patients all over the screen, behind a converter."""
+    picture = np.full((240, 320), ground, np.uint8)
+    for row in range(14):
+        cv2.putText(picture, "MUELLER HANS 1951-03-02", (70, 24 + 16 * row), 0, 0.45, 200, 1, cv2.LINE_AA)
+    loud = picture + np.random.default_rng(sequence).integers(-noise, noise + 1, picture.shape, np.int16)
+    return np.clip(loud, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("ground", "noise"), [(16, 0), (24, 2), (32, 0), (50, 3), (70, 3)])
+@pytest.mark.parametrize("drawn", [None, Roi(80, 30, 160, 180)])
+def test_list_of_patients_in_the_fields_place_is_covered_from_its_first_picture(
+    examination, ground, noise, drawn
+):
+    for sequence in range(6, 30):
+        look(examination, sequence, chosen=drawn)
+    assert not examination.covered
+    for sequence in range(30, 60 if drawn is None else 37):
+        look(examination, sequence, luma=patients(sequence, ground, noise), chosen=drawn)
+        assert examination.covered
+    for sequence in range(60, 90):
+        look(examination, sequence, chosen=drawn)
+    assert not examination.covered
+
+
+def test_field_that_is_known_from_another_day_is_covered_until_it_shows_tissue(examination):
+    def screen(sequence):
+        picture = tissue(sequence, 240, 320)
+        cv2.putText(picture, "ABDOMEN 9L", (10, 20), 0, 0.6, 200, 1)
+        return picture
+
+    profiles = Profiles(None)
+    for sequence, day in enumerate([Examination("field", profiles=profiles)] * FRAMES):
+        look(day, sequence, luma=screen(sequence))
+    again = Examination("field", profiles=profiles)
+    look(again, 0, luma=screen(100))
+    assert again.finder.field == examination.finder.field
+    assert again.covered
+    for sequence in range(1, FRAMES):
+        look(again, sequence, luma=screen(100 + sequence))
+    assert not again.covered
+
+
+def test_dialog_over_a_part_of_the_tissue_is_covered_from_its_first_picture(examination):
+    for sequence in range(6, 33):
+        look(examination, sequence)
+    for sequence in range(33, 60):  # 33 lies between two looks of the gates
+        picture = tissue(sequence, 240, 320).copy()
+        picture[60:180, 90:230] = 90
+        look(examination, sequence, luma=picture)
+        assert examination.covered
+
+
+def test_coloured_line_does_not_hide_that_a_dialog_is_one(examination):
+    for sequence in range(6, 60):
+        picture = tissue(sequence, 240, 320).copy()
+        picture[90:160, 100:220] = 90
+        frame = i420(picture, sequence=sequence, captured_ns=sequence * 40 * MS)
+        frame.planes[1][40:50, 50:110] = 190
+        examination.look(frame, frame.captured_ns)
+        assert examination.covered
+    assert examination.withheld(60 * 40 * MS) == "colour over the tissue: Doppler or elastography"
+
+
+def test_field_drawn_for_one_picture_size_is_not_looked_at_in_another(examination):
+    drawn = Roi(80, 30, 100, 100)
+    for sequence in range(6, 20):
+        look(examination, sequence, chosen=drawn)
+    assert examination.region == drawn
+    for sequence in range(20, 40):
+        luma = tissue(sequence, 480, 640)
+        assert look(examination, sequence, luma=luma, chosen=drawn) == NoEstimate(
+            "the field was drawn for another picture size: draw it again"
+        )
+        assert not examination.analysable
+    for sequence in range(40, 60):
+        look(examination, sequence, chosen=drawn)
+    assert examination.region == drawn
+
+
+def test_field_that_first_fits_later_is_the_one_that_masks_go_by(examination):
+    drawn = Roi(200, 100, 300, 300)
+    said = look(examination, 6, chosen=drawn)
+    assert said == NoEstimate("the chosen region leaves the picture")
+    for sequence in range(7, 30):
+        look(examination, sequence, luma=tissue(sequence, 480, 640), chosen=drawn)
+    assert examination.region == examination.finder.field == drawn
+
+
+def grey(sequence):
+    """A screen without anything on it, behind a converter."""
+    return np.random.default_rng(sequence).integers(58, 63, (480, 640)).astype(np.uint8)
+
+
+def test_verdict_of_a_gate_ends_with_the_field_that_it_was_about(examination):
+    for sequence in range(6, 20):
+        said = look(examination, sequence, fault="black")
+    assert said == NoEstimate("black screen")
+    for sequence in range(20, 120):
+        said = look(examination, sequence, luma=grey(sequence))
+    assert said == NoEstimate("no ultrasound field found: draw it on the page")
+
+
+def test_lesion_is_not_judged_where_no_field_is_known_and_so_no_gate_looks():
+    examination = Examination("lesion")
+    for sequence in range(30):
+        picture = np.zeros((480, 640), np.uint8)
+        picture[200:260, 300:380] = tissue(sequence, 120, 160)[20:80, 40:120]
+        frame = i420(picture, sequence=sequence, captured_ns=sequence * 40 * MS)
+        examination.look(frame, frame.captured_ns, mark=Roi(310, 210, 40, 30))
+        assert not examination.analysable
+    assert examination.finder.field is None
+    assert examination.withheld(30 * 40 * MS) in (LOOKING, NOT_FOUND)
+
+
+def test_size_in_millimetres_follows_the_depth_scale(examination):
+    def marked(sequence, step):
+        picture = tissue(sequence, 240, 320, (60, 30, 200, 180)).copy()
+        for number, row in enumerate(range(34, 206, step)):
+            picture[row : row + 2, 266 : 270 + 4 * (number % 2 == 0)] = 210
+        return picture
+
+    examination = Examination("field")
+    for sequence in range(20):
+        look(examination, sequence, luma=marked(sequence, 16))
+    near = examination.findings(NoEstimate(""), 0.5).px_per_mm
+    for sequence in range(20, 60):
+        look(examination, sequence, luma=marked(sequence, 24))
+    far = examination.findings(NoEstimate(""), 0.5).px_per_mm
+    assert (near, far) == (pytest.approx(3.2, rel=0.02), pytest.approx(4.8, rel=0.02))
