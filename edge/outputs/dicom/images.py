@@ -30,8 +30,8 @@ from edge.outputs.dicom.uids import uid
 JPEG_QUALITY = 92
 """Of clips. Uncompressed, ten seconds of 1080p are 1.8 GB, more than many a PACS takes."""
 
-PART = 256 << 20
-"""Bytes of pictures in one object, at most: a clip that is longer becomes several. Viewers read one whole."""
+PART = 128 << 20
+"""Bytes of pictures in one object, at most: a longer clip becomes several. Writing one takes thrice that."""
 
 _CENTIMETRES = 3  # C.8.5.5.1.15
 

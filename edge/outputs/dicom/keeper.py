@@ -50,7 +50,7 @@ CONFIDENCE = 0.9
 
 _WAITING = 8  # snapshots that wait for the disk at most
 _TRY_AGAIN_S = 10.0
-_PARTS = 100  # of a recording, at most; Instance Numbers that are kept free for it
+_PARTS = 1000  # of a recording, at most; Instance Numbers that are kept free for it
 _LOOK_S = 1.0  # between looks for finished recordings
 _FINISHED_S = 60.0  # a recording has come to its folder so long after its case, at the latest
 

@@ -69,7 +69,9 @@ def write_each(exam: Exam, folder: Path) -> Iterator[Path]:
         DataError: as `write_exam`.
     """
     for name, dataset in _objects(exam, _study(exam)):
-        yield folder / _save(dataset, folder / name)
+        path = folder / _save(dataset, folder / name)
+        del dataset  # before the next is made
+        yield path
 
 
 def _study(exam: Exam) -> Study:
@@ -97,6 +99,7 @@ def _objects(exam: Exam, study: Study) -> Iterator[tuple[str, Dataset]]:
         for part, image in enumerate(parts, 1):
             images.append(evidence(image))
             yield f"{name}.dcm" if part == 1 else f"{name}-{part}.dcm", image
+            del image  # before the next is made
     if exam.finding is not None:
         still = None if exam.still is None else images[0]
         yield (
