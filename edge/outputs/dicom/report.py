@@ -149,8 +149,10 @@ def _group(
     pixel_mm: float | None,
     lesion: int,
 ) -> sr.PlanarROIMeasurementsAndQualitativeEvaluations | sr.MeasurementsAndQualitativeEvaluations:
+    # With the time, for a study of the worklist may go on after a restart, which counts lesions anew.
     tracking = sr.TrackingIdentifier(
-        uid=uid(study.uid, "lesion", str(lesion)), identifier=f"Lesion {lesion}" if lesion else "Not marked"
+        uid=uid(study.uid, "lesion", study.began.isoformat(), str(lesion)),
+        identifier=f"Lesion {lesion}" if lesion else "Not marked",
     )
     category = sr.QualitativeEvaluation(name=_CATEGORY, value=_ABOVE if finding.above else _BELOW)
     site = [sr.FindingSite(anatomic_location=codes.SCT.SalivaryGland)]
