@@ -175,7 +175,8 @@ def main(args: argparse.Namespace) -> int:
     except OSError as error:
         raise CannotCreateError(f"cannot make the folder '{out}': {error.strerror}") from error
     prepare(preparation(out, args.patients, args.seed), out, say)
-    _remove(out / "session.json")  # of an earlier start; it must not stand beside the new recording
+    for name in ("session.json", "session.jsonl", "overlay.mp4"):
+        _remove(out / name)  # of an earlier start: `run` would go on behind it, and record beside it
     write_report(out)
     step = live(out, args.page, args.seconds)
     say(f"\n[bold]{step.title}[/]\n[dim]$ {_shown(step.argv)}[/]")
