@@ -19,10 +19,13 @@ _SIDE = 24  # samples of a patch
 _RIM = 1.25  # a patch's side over the box's
 _SEARCH = 5  # samples that the box may be off on each side
 _STEPS = (0.9, 1.0, 1.08)  # sides of the box from one picture to the next
-_GROWN, _SHRUNK = 1.15, 0.25  # of the marked sides, at most and at least
+_GROWN, _SHRUNK = (
+    2.0,
+    0.25,
+)  # of the marked sides, at most and at least: a cut may be marked while it is small
 _RENEWAL = 0.1  # share of the newest picture in the second patch
 _ALIKE = 0.45  # correlation below which it is something else
-_CONTRAST = 0.55  # of the marked contrast that is left, below which the lesion is not there any more
+_CONTRAST = 0.57  # of the marked contrast that is left, below which the lesion is not there any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ Median flow (Kalal, Mikolajczyk and Matas, Forward-Backward Error, 2010): points
 Lucas and Kanade's flow there and back; those that do not come back are left out; the medians of the rest move
 the box. From there it is drawn to where the lesion's appearance is found again. Speckle changes as the probe
 sweeps, so the pictures are smoothed first. What is not found is lost, and stays so until it is marked again.
+A hand's box is rarely the lesion's: the box that is followed is fitted to the lesion at the mark, and the one
+that is shown keeps its place and size to it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from edge.contract.frame import Frame
 from edge.contract.roi import Roi
 from edge.exam.appearance import Appearance, Box, Window
+from edge.exam.ellipse import fit_ellipse
 
 LOST = "lesion lost: mark it again"
 
@@ -35,7 +38,8 @@ class LesionTracker:
 
     def __init__(self) -> None:
         """Nothing is marked."""
-        self._box: Box | None = None
+        self._box: Box | None = None  # around the lesion
+        self._drawn = Box(0, 0, 1, 1)  # the operator's, in sides of the lesion's from its centre
         self._window = Roi(0, 0, 1, 1)
         self._before: Window | None = None
         self._appearance: Appearance | None = None
@@ -49,8 +53,14 @@ class LesionTracker:
         return self._box is None
 
     def mark(self, frame: Frame, roi: Roi) -> None:
-        """Begin with the lesion in `roi` of `frame`, inside its bounds."""
-        box = Box(roi.x + roi.width / 2, roi.y + roi.height / 2, float(roi.width), float(roi.height))
+        """Begin with the lesion that `roi` of `frame`, inside its bounds, is roughly drawn around."""
+        box = fit_ellipse(frame, roi)
+        self._drawn = Box(
+            (roi.x + roi.width / 2 - box.x) / box.width,
+            (roi.y + roi.height / 2 - box.y) / box.height,
+            roi.width / box.width,
+            roi.height / box.height,
+        )
         self._box = self._marked = box
         self._bounds, self._misses = frame.bounds, 0
         self._appearance = Appearance(self._cut(frame, box), self._shrunk(box))
@@ -60,7 +70,7 @@ class LesionTracker:
         self._box = self._before = None
 
     def follow(self, frame: Frame) -> Roi | None:
-        """Where the lesion is in `frame`, whole pixels inside its bounds; None once it is lost."""
+        """The drawn box moved with the lesion, whole pixels inside the bounds; None once it is lost."""
         if self._box is None or self._before is None or frame.bounds != self._bounds:
             self.lose()
             return None
@@ -74,13 +84,24 @@ class LesionTracker:
         # Neither flow nor appearance: another scene. Appearance alone: the speckle has changed too fast.
         self._misses = 0 if there else self._misses + (1 if flown else _MISSES)
         moved = self._enlarged(drawn)
-        inside = _whole(moved, frame.bounds)
-        if self._misses >= _MISSES or inside is None or min(inside.width, inside.height) < _LEAST:
+        inside, shown = _whole(moved, frame.bounds), _whole(self._shown(moved), frame.bounds, 0.0)
+        small = inside is None or min(inside.width, inside.height) < _LEAST
+        if self._misses >= _MISSES or small or shown is None:
             self.lose()
             return None
         self._box = moved
         self._cut(frame, moved)
-        return inside
+        return shown
+
+    def _shown(self, box: Box) -> Box:
+        """The drawn box where the lesion's is `box`."""
+        drawn = self._drawn
+        return Box(
+            box.x + drawn.x * box.width,
+            box.y + drawn.y * box.height,
+            drawn.width * box.width,
+            drawn.height * box.height,
+        )
 
     def _cut(self, frame: Frame, box: Box) -> Window:
         """Keep the surroundings of `box` to compare the next picture with."""

@@ -55,6 +55,50 @@ def test_box_shrinks_with_the_lesion_until_it_is_lost():
     assert tracker.lost
 
 
+ROUGH = [(0.7, 0.7, 12, -10), (1.6, 1.6, 0, 0), (1.5, 0.8, -14, 12), (1.3, 1.5, 14, 14)]
+
+
+def rough(wide, high, right, low, radius=30, x=150, y=150):
+    return Roi(
+        round(x + right - wide * radius),
+        round(y + low - high * radius),
+        round(2 * wide * radius),
+        round(2 * high * radius),
+    )
+
+
+@pytest.mark.parametrize("drawn", ROUGH)
+def test_roughly_drawn_box_moves_with_the_lesion_and_stays_as_it_was_drawn(drawn):
+    tracker = LesionTracker()
+    tracker.mark(picture(120, 140), rough(*drawn, x=120, y=140))
+    for step in range(1, 30):
+        found = tracker.follow(picture(120 + 2 * step, 140 + step, seed=step))
+        assert found is not None
+        assert overlap(found, rough(*drawn, x=120 + 2 * step, y=140 + step)) > 0.7
+
+
+@pytest.mark.parametrize("drawn", ROUGH)
+def test_roughly_drawn_box_is_lost_as_soon_as_the_lesion_is_gone_though_its_surroundings_stay(drawn):
+    tracker = LesionTracker()
+    tracker.mark(picture(150, 150), rough(*drawn))
+    assert tracker.follow(picture(150, 150, seed=1)) is not None
+    for step in range(2, 5):
+        found = tracker.follow(picture(150, 150, 0, seed=step))
+    assert found is None
+    assert tracker.lost
+
+
+def test_box_drawn_up_to_the_pictures_border_is_followed_inside_it():
+    tracker = LesionTracker()
+    drawn = Roi(0, 100, 80, 90)
+    tracker.mark(picture(45, 150), drawn)
+    for step in range(1, 10):
+        found = tracker.follow(picture(45 - step, 150, seed=step))
+        assert found is not None
+        assert found.x == 0
+        assert found.width < 80
+
+
 def test_another_scene_is_lost_and_stays_lost():
     tracker = LesionTracker()
     tracker.mark(picture(150, 150), box(150, 150))
