@@ -8,7 +8,9 @@ which TLS makes long.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +25,9 @@ HEADER_S = 5.0
 STALLED_S = 2.0
 CONNECTIONS = 256
 
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_AGAIN_S = 0.5  # asyncio accepts again after a second
+
 
 class Listener(socket.socket):
     """Accepts, and lets go of the oldest of too many that have come no further than that, as in TLS."""
@@ -31,10 +36,20 @@ class Listener(socket.socket):
         super().__init__(family, socket.SOCK_STREAM)
         self.taken: Callable[[], set[int]] = set  # descriptors that have come further
         self._begun: list[weakref.ref[socket.socket]] = []
+        self._exhausted_s = -_AGAIN_S
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """See socket."""
-        connection, address = super().accept()
+        """See socket. Without a free descriptor asyncio tries and logs 2049 times a second; here once."""
+        try:
+            connection, address = super().accept()
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                raise
+            now = time.monotonic()
+            if now - self._exhausted_s < _AGAIN_S:
+                raise BlockingIOError(error.errno, error.strerror) from error
+            self._exhausted_s = now
+            raise
         self._begun.append(weakref.ref(connection))
         if len(self._begun) > CONNECTIONS:
             taken = self.taken()

@@ -1,6 +1,9 @@
 """Whoever says nothing, takes nothing or sends too much costs next to nothing and is let go."""
 
+import errno
 import socket
+import threading
+import time
 from contextlib import ExitStack
 
 import numpy as np
@@ -160,3 +163,22 @@ def test_mjpeg_shows_a_card_instead_of_an_old_picture(page):
             if data.count(b"--picture") >= 2:
                 break
     assert data.count(b"Content-Type: image/jpeg") >= 2
+
+
+def test_page_without_a_free_descriptor_says_so_once_a_second_and_comes_back(caplog, monkeypatch):
+    full, accept = threading.Event(), socket.socket.accept
+
+    def refuse(listener):
+        if full.is_set():
+            raise OSError(errno.EMFILE, "Too many open files")
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", refuse)
+    with serve() as (_, server):
+        full.set()
+        with dial(server, f"GET /health HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()) as line:
+            wait_for(lambda: "out of system resource" in caplog.text)
+            time.sleep(0.5)  # for as many lines as it would write
+            full.clear()
+            assert line.recv(100).startswith(b"HTTP/1.1 ")
+    assert len([one for one in caplog.records if "out of system resource" in one.message]) < 100

@@ -50,15 +50,19 @@ def suspended(service: Service, _: Scanner) -> Outcome:
 def without_descriptors(service: Service, _: Scanner) -> Outcome:
     """The daemon may open nothing more; the page's visitors wait, the picture does not."""
 
+    def answered() -> bool:
+        with suppress(OSError, LateError):
+            return service.health() in LIVE
+        return False
+
     def fault() -> None:
         pid = service.pid()
         used = max(int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()) + 1
         sh(f"prlimit --pid {pid} --nofile={used}:")
-        with suppress(OSError):
-            service.health()
+        answered()
         time.sleep(2)
         sh(f"prlimit --pid {pid} --nofile=4096:")
-        wait(lambda: service.health() in LIVE, "an answer of the page")
+        wait(answered, "an answer of the page")
 
     return service.goes_on(fault)
 
