@@ -221,6 +221,7 @@ def _serve(
                 "a folder is played as a clip, in which each still is another scene. Give one image, or run: "
                 "sonocart accept BUNDLE --cases FOLDER"
             )
+    _warn_of_gaps(recorders)
     _report(as_json, presented, parts, recorders)
     if not presented and log_path is not None and log_path.stat().st_size == 0:
         log_path.unlink()  # nothing came, so nothing is left
@@ -351,6 +352,13 @@ def _engine_maker(settings: Settings, bundle: Bundle) -> Callable[[], Engine]:
     threads = model.threads or max(1, (os.cpu_count() or 2) // 2)  # the others capture, draw and encode
     checked = partial(open_checked, bundle, model.precision, threads=threads, spin=model.spin)
     return partial(EngineProcess, checked) if model.own_process else checked
+
+
+def _warn_of_gaps(recorders: list[Recorder]) -> None:
+    """A video that plays tells nobody what is missing in it."""
+    missed, written = (sum(getattr(one, name) for one in recorders) for name in ("dropped", "written"))
+    if missed:
+        logger.warning("recorded without %d of %d pictures: too slow a machine", missed, missed + written)
 
 
 def _report(as_json: bool, presented: int, parts: Parts, recorders: list[Recorder]) -> None:

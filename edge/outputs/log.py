@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -15,6 +16,8 @@ from edge.contract.frame import Frame
 from edge.errors import CannotCreateError
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Reading
+
+logger = logging.getLogger(__name__)
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -106,6 +109,8 @@ class SessionLog:
                     self.failure = "the log has stopped: no space left on device"
             except OSError as error:
                 self.failure = f"the log has stopped: {error.strerror}"
+            if self.failure is not None:
+                logger.error("%s", self.failure)  # a service may run for weeks before its end tells
 
 
 def _ends_a_line(file: FileIO) -> bool:

@@ -87,7 +87,7 @@ def _file(text: str, pace: Pace, repeat: bool) -> FrameSource:
 
 
 def is_still(path: Path) -> bool:
-    """True of one image, by its name; DICOM is played as a cine, whatever it holds."""
+    """True of one image, by its name; DICOM is read in a process of its own, whatever it holds."""
     return path.suffix.lower() in STILLS
 
 

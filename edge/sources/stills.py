@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 
 from edge.contract.frame import Frame, Plane, still
@@ -13,6 +14,7 @@ from edge.contract.roi import Roi
 from edge.errors import NoInputError, UsageError
 from edge.sources.base import Pace, SourceEnded, SourceInfo
 from edge.sources.clock import LiveClock
+from edge.sources.still import PICTURES, held_still
 
 SCHEME = "images:"
 RATE = 25.0  # of a folder, where none is given
@@ -120,13 +122,23 @@ def folder_source(text: str, *, pace: Pace, repeat: bool, first: int) -> StillsS
 
 
 def dicom_source(path: Path, *, pace: Pace, repeat: bool, first: int) -> StillsSource:
-    """The frames of a DICOM file at the rate that it names, with the field that it names."""
+    """The frames of a DICOM file at the rate that it names, with the field that it names.
+
+    One of a single frame is a probe held still: live until it is closed, else `PICTURES` times.
+    """
     from edge.study.cine import iterate_cine, rate_of
     from edge.study.dicom import part_of_screen
 
+    def pictures() -> Iterator[Plane]:
+        frames = iterate_cine(path)
+        begin = list(islice(frames, 2))
+        if len(begin) == 1:
+            return islice(held_still(begin[0]), None if pace is Pace.LIVE else PICTURES)
+        return chain(begin, frames)
+
     return StillsSource(
         path.name,
-        lambda: iterate_cine(path),
+        pictures,
         rate_of(path),
         pace=pace,
         repeat=repeat,

@@ -44,7 +44,7 @@ def test_line_is_handed_to_the_system_at_once(tmp_path):
     log.close()
 
 
-def test_full_disk_is_said_and_survived():
+def test_full_disk_is_said_once_and_survived(caplog):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     log = SessionLog(Path("/dev/full"))
@@ -53,6 +53,7 @@ def test_full_disk_is_said_and_survived():
     log.present(None, reading())
     assert "the log has stopped" in log.failure
     log.close()
+    assert caplog.messages == [log.failure]
 
 
 def test_disk_that_stalls_holds_up_no_picture_and_what_it_loses_is_counted(tmp_path):

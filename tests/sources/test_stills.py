@@ -12,6 +12,7 @@ from edge.errors import DataError, NoInputError, UsageError
 from edge.sources.base import Pace, SourceEnded
 from edge.sources.isolated import IsolatedSource, Patience
 from edge.sources.open import open_source
+from edge.sources.still import PICTURES
 from edge.sources.stills import dicom_source, folder_source, parse_images
 from tests.clips import tissue
 from tests.patience import PATIENCE_S
@@ -98,6 +99,17 @@ def test_cine_plays_its_frames_at_its_own_rate(cine):
     assert all(np.array_equal(f.planes[0], tissue(i)) for i, f in enumerate(frames))
     assert len(frames) == 5
     assert dicom_source(cine(CineRate="30"), pace=Pace.MAX, repeat=False, first=0).info.rate == 30
+
+
+def test_single_picture_of_a_dicom_file_is_a_probe_held_still(cine):
+    path = cine(declared=1, pixels=tissue(3).tobytes())
+    frames = rest_of(dicom_source(path, pace=Pace.MAX, repeat=False, first=0))
+    assert len(frames) == PICTURES
+    changes = [int(np.abs(f.planes[0].astype(int) - tissue(3)).max()) for f in frames]
+    assert set(changes) == {1}
+    assert not np.array_equal(frames[0].planes[0], frames[1].planes[0])
+    with closing(dicom_source(path, pace=Pace.LIVE, repeat=False, first=0)) as source:
+        assert [source.read().sequence for _ in range(3)] == [0, 1, 2]
 
 
 def region(left, top, right, bottom):
