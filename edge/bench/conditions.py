@@ -153,6 +153,18 @@ def tree_memory_mb(pid: int, root: Path = ROOT) -> float:
     return total
 
 
+def tree_own_memory_mb(pid: int, root: Path = ROOT) -> float:
+    """What a process and its descendants have of their own: no files, whose pages others may come to share.
+
+    The proportional set size grows by the libraries of every other program with the same ones that ends.
+    """
+    total = 0.0
+    for member in _tree(pid, root):
+        rollup = fields(root / f"proc/{member}/smaps_rollup")
+        total += sum(int(rollup[key].split()[0]) for key in ("Pss_Anon", "Pss_Shmem") if key in rollup) / 1024
+    return total or tree_memory_mb(pid, root)  # kernels before 5.4 do not tell
+
+
 def _tree(pid: int, root: Path) -> list[int]:
     found = [pid]
     for member in found:  # grows while it is walked

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.bench.compose import compose, source_words
-from edge.bench.conditions import LOOK_SECONDS, Watch, tree_memory_mb
+from edge.bench.conditions import LOOK_SECONDS, Watch, tree_own_memory_mb
 from edge.bench.product import Passage, Product
 from edge.bench.result import Result, Settings, make_track
 from edge.bench.setup import Setup
@@ -117,7 +117,10 @@ def measure_soak(
             {} if pauses is None or pauses.p99_ms is None else {"p99 collection, ms": round(pauses.p99_ms, 3)}
         ),
         series=series,
-        notes=["Slopes are Theil and Sen's over the minutes after the first."],
+        notes=[
+            "Slopes are Theil and Sen's over the minutes after the first. Memory is what the processes have "
+            "of their own, without the pages of libraries that other programs share.",
+        ],
     )
 
 
@@ -146,7 +149,7 @@ def _state(
         "p50, ms": round(percentile(latencies, 0.5), 3),
         **{name: round(percentile(latencies, fraction), 3) for name, fraction in _TAILS.items()},
         "max, ms": round(float(latencies.max()), 3),
-        "memory, MB": round(tree_memory_mb(os.getpid()), 1),
+        "memory, MB": round(tree_own_memory_mb(os.getpid()), 1),
         "descriptors": float(len(list(Path("/proc/self/fd").iterdir()))),
         "threads": float(threading.active_count()),
     }

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from edge.bench.conditions import Watch, tree_cpu_seconds, tree_memory_mb, whole_joules
+from edge.bench.conditions import Watch, tree_cpu_seconds, tree_memory_mb, tree_own_memory_mb, whole_joules
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -62,6 +62,14 @@ def test_children_count_as_own_work(machine):
     machine.write(f"proc/{os.getpid()}/smaps_rollup", "Rss: 9000 kB\nPss: 2048 kB")
     machine.write("proc/78/status", "VmRSS:\t 1024 kB")
     assert tree_memory_mb(os.getpid(), machine.root) == 3.0
+
+
+def test_own_memory_leaves_out_the_libraries_that_others_may_share(machine):
+    rollup = "Pss: 9216 kB\nPss_Anon: 2048 kB\nPss_File: 6144 kB\nPss_Shmem: 1024 kB"
+    machine.write(f"proc/{os.getpid()}/smaps_rollup", rollup)
+    assert tree_own_memory_mb(os.getpid(), machine.root) == 3.0
+    machine.write(f"proc/{os.getpid()}/smaps_rollup", "Pss: 9216 kB")
+    assert tree_own_memory_mb(os.getpid(), machine.root) == 9.0
 
 
 def test_throttle_events_of_the_run_alone_are_counted(machine):
