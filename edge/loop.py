@@ -24,7 +24,7 @@ from edge.contract.spec import Preprocessing
 from edge.engines.worker import Answer, EngineWorker, Job
 from edge.exam.desk import Choices, Desk
 from edge.exam.evidence import NoEstimate, RiskEstimate
-from edge.exam.examination import Examination
+from edge.exam.examination import NEW_CASE, Examination
 from edge.exam.findings import NOTHING
 from edge.exam.reading import Identity, Reading
 from edge.heat import Thermometer
@@ -271,7 +271,7 @@ def _note(parts: Parts, last: Reading, network: _Network, rate: _Rate) -> None:
         celsius=celsius,
     )
     if choices.case != last.choices.case:  # what was seen of another patient says nothing of this one
-        nothing = NoEstimate(examination.signal.reason(now_ns) or "a new case has begun")
+        nothing = NoEstimate(examination.signal.reason(now_ns) or NEW_CASE)
         silent = replace(silent, estimate=nothing, age_ms=None, findings=NOTHING, heat=None)
     for output in parts.outputs:
         output.note(silent)

@@ -73,7 +73,7 @@ class BlackBox:
             subject: what runs.
             folder: where `request` writes to.
             luma_bytes: room for pictures.
-            tell: is told of each file, or why there is none, in words.
+            tell: is told of each file, or why there is none, in words that begin with "last minute".
         """
         self.subject = subject
         self._size = width, height
@@ -87,7 +87,7 @@ class BlackBox:
         self._held: deque[_Held] = deque(maxlen=self._slots)
         self._lock = threading.Lock()
         self._asked = threading.Event()
-        self._reason = ""
+        self._reason, self._level = "", logging.INFO
         self._closed = False
         self._last_s: float | None = None
         self._thread = threading.Thread(target=self._run, name="black-box", daemon=True)
@@ -139,7 +139,7 @@ class BlackBox:
         now = time.monotonic()
         if fault and self._last_s is not None and now - self._last_s < _PAUSE_S:
             return
-        self._last_s, self._reason = now, reason
+        self._last_s, self._reason, self._level = now, reason, logging.WARNING if fault else logging.INFO
         self._asked.set()
 
     def dump(self, path: Path, reason: str) -> int:
@@ -215,20 +215,20 @@ class BlackBox:
             self._asked.wait()
             self._asked.clear()
             if self._reason:
-                reason, self._reason = self._reason, ""
+                reason, level, self._reason = self._reason, self._level, ""
                 stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
                 before = _numbered(self._folder)
                 number = 1 + (_number(before[-1]) if before else 0)
                 path = self._folder / f"blackbox-{number:06}-{stamp}.sono"
                 try:
                     count = self.dump(path, reason)
-                    logger.warning("black box: %d risks written to %s (%s)", count, path, reason)
-                    self._tell(f"{count} risks written to {path.name} ({reason})")
+                    logger.log(level, "black box: %d risks written to %s (%s)", count, path, reason)
+                    self._tell(f"last minute: {count} risks written to {path.name} ({reason})")
                     for old in _numbered(self._folder)[:-KEPT]:
                         old.unlink(missing_ok=True)
                 except (SonocartError, OSError) as error:
                     logger.error("black box: %s", error)
-                    self._tell(str(error))
+                    self._tell(f"last minute: {error}")
             if self._closed:
                 return
 

@@ -77,7 +77,8 @@ class Event:
         number: counts from 1; whoever polls asks for those after the last number seen.
         utc: wall clock, ISO 8601.
         at_ns: CLOCK_MONOTONIC, as a frame's `captured_ns`.
-        kind: "state", "choice", "grade", "mark", "snapshot", "recording", "black box", "dicom" or "audit".
+        kind: "state", "choice", "case", "grade", "mark", "snapshot", "recording", "black box", "patient",
+            "dicom" or "audit".
         text: in words, without patient text unless the operator typed it.
         case: in force when it was noted, see `Choices.case`.
     """
@@ -212,18 +213,22 @@ class Desk:
             if mark:
                 self._note("mark", mark)
             if order.snapshot is True:
-                self._note("snapshot", "asked for by the operator")
+                self._note("snapshot", "snapshot asked for by the operator")
             if order.black_box is True and self.black_box is not None:
+                self._note("black box", "last minute: being written, as the operator asked…")
                 self.black_box("asked for by the operator")
         if "case" in changes and self.case_begun is not None:
             self.case_begun(changes["case"])
 
     def _change(self, changes: dict[str, Any]) -> None:
-        """Put them in force and note them."""
-        self._choices = replace(self._choices, **changes)
+        """Put them in force and note them, but for what is taken back that was never given."""
+        before = self._choices
+        self._choices = replace(before, **changes)
         for name, value in changes.items():
-            kind = {"grade": "grade", "recording": "recording"}.get(name, "choice")
-            self._note(kind, f"{name.replace('_', ' ')}: {_worded(value)}")
+            if name == "case":  # a second reader's begins with the same patient
+                self._note("case", "new case" if "second_reader" in changes else "new patient")
+            elif value is not None or getattr(before, name) is not None:
+                self._note(name if name in ("grade", "recording") else "choice", _worded(name, value))
 
     def _changes(self, order: Order, bounds: Roi) -> dict[str, Any]:
         """What differs from the present choices, checked."""
@@ -289,11 +294,29 @@ def _plain(text: str) -> str:
     return line
 
 
-def _worded(value: object) -> str:
+_WORDS: dict[tuple[str, object], str] = {
+    ("roi", None): "field looked for by the cart",
+    ("lesion", None): "lesion mark removed",
+    ("grade", None): "grade taken back",
+    ("place", None): "panel placed by the cart",
+    ("prevalence", None): "prevalence taken back",
+    ("hidden", True): "risk hidden",
+    ("hidden", False): "risk shown",
+}
+_NAMES = {"roi": "field drawn", "lesion": "lesion marked", "point": "operating point", "heatmap": "heat map"}
+
+
+def _worded(name: str, value: object) -> str:
+    """What the log says of a field of `Choices` that has become `value`."""
+    if (value is None or isinstance(value, bool)) and (name, value) in _WORDS:
+        return _WORDS[name, value]
+    said = _NAMES.get(name, name.replace("_", " "))
     if isinstance(value, OperatingPoint):
-        return value.name
+        return f"{said}: {value.name}"
     if isinstance(value, Roi):
-        return f"{value.width}x{value.height} at {value.x},{value.y}"
+        return f"{said}, {value.width}x{value.height} pixels"
+    if isinstance(value, tuple):
+        return f"panel moved to {value[0]},{value[1]}"
     if isinstance(value, bool):
-        return "on" if value else "off"
-    return "none" if value is None else str(value)
+        return f"{said}: {'on' if value else 'off'}"
+    return f"{said}: {100 * value:g} %" if isinstance(value, float) else f"{said}: {value}"

@@ -24,6 +24,7 @@ UNLIKE = "unlike the training images"
 LOOKING = "looking for the ultrasound field"
 NOT_FOUND = "no ultrasound field found: draw it on the page"
 OTHER_SIZE = "the field was drawn for another picture size: draw it again"
+NEW_CASE = "a new case has begun"
 SURE_NS = 300_000_000
 """Without a closed gate, until a field that was drawn is believed to show tissue after a cut."""
 ANSWERS = 15
@@ -111,10 +112,11 @@ class Examination:
             case: another number is another patient: nothing seen before counts.
         """
         size = frame.width, frame.height
-        if case != self._case:
+        begun = case != self._case
+        if begun:
             self._case = case
             self.lesion.lose()
-            self._forget("a new case has begun", frame.sequence)
+            self._forget(NEW_CASE, frame.sequence)
         asked = chosen
         if self._wanted == "lesion" and mark is None:
             mark, chosen = chosen, None
@@ -174,6 +176,8 @@ class Examination:
             self._forget(closed.value, frame.sequence + 1)
         elif cut:
             self._forget("the scene has changed", frame.sequence)
+        if begun:  # goes before what it takes along: mark and region
+            self.evidence.reset(NEW_CASE)
         if self._unsure_ns is not None and self._shows_tissue(now_ns - self._unsure_ns):
             self._unsure_ns = None
 

@@ -1,5 +1,6 @@
 """What the cart computed can be computed again, bit by bit; the box's memory never grows."""
 
+import logging
 import threading
 from dataclasses import replace
 
@@ -150,6 +151,17 @@ def test_failed_network_leaves_its_reason_and_no_risk(tmp_path):
     entries = read_recording(files[0]).entries
     assert entries[0].risk is None
     assert "no risk" in entries[0].reason
+
+
+def test_file_that_was_asked_for_is_no_warning_and_a_fault_is_one(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "edge.blackbox.box")
+    told = []
+    for fault in (False, True):
+        box = BlackBox(32, 24, SUBJECT, tmp_path, luma_bytes=1 << 20, tell=told.append)
+        box.request("a reason", fault=fault)
+        box.close()
+    assert [record.levelno for record in caplog.records] == [logging.INFO, logging.WARNING]
+    assert [words.startswith("last minute: 0 risks written to blackbox-") for words in told] == [True, True]
 
 
 def fill(box, count, side):

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edge.contract.roi import Roi
 from edge.contract.spec import OperatingPoint
@@ -69,7 +70,7 @@ def test_second_reader_conceals_the_risk_until_the_case_is_graded(desk):
     assert desk.choices.concealed is not None
     assert [event.text for event in desk.events() if event.kind == "grade"] == [
         "grade: uncertain",
-        "grade: none",
+        "grade taken back",
     ]
 
 
@@ -90,6 +91,44 @@ def test_black_box_is_written_when_asked_for_and_its_lack_is_said(desk):
     desk.follow('{"black_box": true}', BOUNDS)
     desk.follow('{"black_box": false}', BOUNDS)
     assert asked == ["asked for by the operator"]
+    (event,) = desk.events()
+    assert (event.kind, event.text) == ("black box", "last minute: being written, as the operator asked…")
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        ('{"lesion": [10, 20, 100, 50]}', ["lesion marked, 100x50 pixels"]),
+        ('{"roi": [10, 20, 100, 50]}', ["field drawn, 100x50 pixels"]),
+        ('{"hidden": true}', ["risk hidden"]),
+        ('{"second_reader": true}', ["second reader: on"]),
+        ('{"second_reader": true, "grade": null}', ["second reader: on", "new case"]),
+        ('{"heatmap": true}', ["heat map: on"]),
+        ('{"point": "other"}', ["operating point: other"]),
+        ('{"place": [12, 40]}', ["panel moved to 12,40"]),
+        ('{"prevalence": 0.07}', ["prevalence: 7 %"]),
+        ('{"grade": "benign"}', ["grade: benign"]),
+        ('{"grade": null}', ["new patient"]),
+        ('{"lesion": null}', []),
+        ('{"snapshot": true}', ["snapshot asked for by the operator"]),
+    ],
+)
+def test_log_says_in_words_what_was_done(order, words):
+    points = POINT, OperatingPoint(name="other", threshold=0.3)
+    desk = Desk(replace(spec(), operating_points=points), Choices(None, POINT))
+    desk.follow(order, BOUNDS)
+    assert [event.text for event in desk.events()] == words
+
+
+def test_log_says_what_a_new_patient_takes_back(desk):
+    desk.follow('{"lesion": [10, 20, 100, 50], "grade": "benign"}', BOUNDS)
+    last = desk.noted
+    desk.follow('{"grade": null}', BOUNDS)
+    assert [event.text for event in desk.events(last)] == [
+        "grade taken back",
+        "new patient",
+        "lesion mark removed",
+    ]
 
 
 def test_recording_is_refused_where_nothing_records(desk):

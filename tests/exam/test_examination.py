@@ -191,6 +191,13 @@ def test_nothing_of_one_case_counts_for_the_next(examination):
     assert look(examination, 8, case=1).n == 1
 
 
+def test_new_case_is_the_reason_also_where_it_takes_the_mark_along(examination):
+    for sequence, mark in ((6, Roi(100, 60, 80, 80)), (7, None)):
+        frame = i420(tissue(sequence, 240, 320), sequence=sequence, captured_ns=sequence * 40 * MS)
+        examination.look(frame, frame.captured_ns, mark=mark, case=sequence)
+    assert examination.estimate(7 * 40 * MS, None) == NoEstimate("a new case has begun")
+
+
 def test_a_lesion_of_one_case_is_not_followed_into_the_next():
     examination = Examination("lesion")
     box = Roi(100, 80, 60, 60)

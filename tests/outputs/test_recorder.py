@@ -402,7 +402,7 @@ def test_no_recording_has_the_marks_of_another_case(tmp_path):
         said = reading(frame)
         recorder.present(frame, replace(said, choices=replace(said.choices, case=own.choices.case)))
     recorder.close()
-    assert marks(shelf) == [[], ["grade: grade: none", "mark: of the second"]]
+    assert marks(shelf) == [[], ["mark: of the second"]]
 
 
 def test_long_recording_goes_on_in_another(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 
 from edge.contract.roi import Roi
 from edge.exam.desk import Keeping
-from edge.exam.findings import NOTHING
+from edge.exam.findings import NOTHING, BestFrame
 from edge.exam.signal import State
 from edge.outputs.page.access import Tokens
 from edge.outputs.page.serving import Serving
@@ -527,6 +527,50 @@ def test_recording_that_is_refused_says_why_and_one_that_is_not_begins(visit):
     wait_for(lambda: hub.desk.choices.recording)
     visitor.wait_for_selector("#done:has-text('Recording has begun')")
     assert visitor.inner_text("#unrecorded") == ""
+
+
+def test_new_patient_is_confirmed_in_place_of_what_was_said_before(visit):
+    visitor, hub = visit
+    hub.desk.keeping = Keeping()
+    visitor.click("#record")
+    visitor.wait_for_selector("#done:has-text('Recording has begun')")
+    visitor.click("#case")
+    visitor.wait_for_selector("#done:has-text('New patient: nothing of the one before counts.')")
+    assert "Recording" not in visitor.inner_text("#done")
+    visitor.wait_for_selector("#log li[data-kind=case]:has-text('new patient')")
+
+
+def test_last_minute_is_said_to_be_written_until_it_is(browser, page):
+    hub, server = page
+    hub.desk.black_box = lambda reason: None  # it takes its time
+    visitor = browser.new_page()
+    with scanning(hub):
+        visitor.goto(server.url)
+        visitor.wait_for_selector(LIVE)
+        visitor.evaluate("document.body.dataset.saidMs = 50")
+        visitor.click("#box-file")
+        visitor.wait_for_selector("#done:has-text('Last minute: being written')")
+        visitor.wait_for_timeout(300)
+        assert "being written" in visitor.inner_text("#done")
+        visitor.evaluate("document.body.dataset.saidMs = 60000")
+        hub.desk.note("black box", "last minute: 3 risks written to x.sono")
+        visitor.wait_for_selector("#done:has-text('Last minute: 3 risks written to x.sono.')")
+        visitor.close()
+
+
+def test_best_pictures_have_a_title_where_there_are_any(browser, page):
+    hub, server = page
+    visitor = browser.new_page()
+    title = "role=heading[name='Best pictures, with the risk of each']"
+    with scanning(hub):
+        visitor.goto(server.url)
+        visitor.wait_for_selector(LIVE)
+        assert not visitor.query_selector(title)
+    best = BestFrame(7, 0, 0.25, 1.0, np.zeros((16, 16), np.uint8))
+    with scanning(hub, findings=replace(FOUND, best=(best,))):
+        visitor.wait_for_selector(title)
+        visitor.wait_for_selector("role=group[name='Best pictures, with the risk of each']")
+        visitor.close()
 
 
 def test_recording_that_cannot_be_written_now_is_called_off(visit):

@@ -158,6 +158,7 @@ function strip(best) {
   const part = byId("best"), key = JSON.stringify(best);
   if (part.dataset.key === key) return;
   part.dataset.key = key;
+  byId("best-title").hidden = part.hidden = !best.length;
   part.replaceChildren(...best.map(([sequence, risk]) => {
     const figure = document.createElement("figure"), picture = document.createElement("img"), words = document.createElement("figcaption");
     picture.src = `/best/${sequence}.jpg`;
@@ -229,12 +230,12 @@ function settle(id, value) {
 
 const clock = (date) => date.toLocaleTimeString();
 
-function say(id, words) {
+function say(id, words, standing = false) {
   text(id, words);
   clearTimeout(say[id]);
-  say[id] = setTimeout(() => text(id, ""), document.body.dataset.saidMs);
+  if (!standing) say[id] = setTimeout(() => text(id, ""), document.body.dataset.saidMs);
 }
-const complain = (words) => say("notice", words), announce = (words) => say("done", words);
+const complain = (words) => say("notice", words), announce = (words, standing) => say("done", words, standing);
 
 function paint(bitmap) {
   if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -410,12 +411,16 @@ function kept({ kind, text: words }) {
     now.saved = null;
   }
   if (kind === "recording") announce(words === "recording: on" ? "Recording has begun." : "Recording has ended; it is under Recordings.");
-  if (kind === "grade" && words !== "grade: none") announce(`Graded: ${words.replace("grade: ", "")}.`);
-  if (kind === "choice" && words.startsWith("second reader")) {
-    announce(`A new case has begun: ${now.status.marked ? "the lesion is still marked" : "no lesion is marked"}.`);
+  if (kind === "grade" && words.startsWith("grade: ")) announce(`Graded: ${words.replace("grade: ", "")}.`);
+  if (kind === "case") {
+    const marked = now.status.marked ? "the lesion is still marked" : "no lesion is marked";
+    announce(words === "new patient" ? "New patient: nothing of the one before counts." : `A new case has begun: ${marked}.`);
   }
   if (kind === "dicom") announce(`For the archive: ${words}.`);
-  if (kind === "black box") announce(`Last minute: ${words}.`);
+  if (kind === "black box") {
+    const busy = words.endsWith("…"); // which stands until the cart says what became of it
+    announce(words.replace("last", "Last") + (busy ? "" : "."), busy);
+  }
 }
 
 async function log() {
@@ -448,6 +453,7 @@ async function fetchLog() {
 // The line is gone: because the cart is, or because this visitor has not said who it is.
 async function knock() {
   patient.forget();
+  announce("");
   now.event = 0;
   byId("log").replaceChildren();
   try {
