@@ -378,12 +378,12 @@ def test_what_was_noted_before_a_recording_stands_in_none(tmp_path):
 
 
 def test_seconds_before_the_start_have_their_own_marks(tmp_path):
-    shelf, own = Recordings(tmp_path, GB), desk()
+    shelf, own, timing = Recordings(tmp_path, GB), desk(), Timing()
     habits = Habits(25.0, before_s=2.0, wait=True, on_request=True)
-    recorder = Recorder(Shelf(shelf), IDENTITY, habits, Timing(), own)
+    recorder = Recorder(Shelf(shelf), IDENTITY, habits, timing, own)
     for frame in frames(140):
         if frame.sequence in (5, 110):
-            wait_for(lambda: not recorder._queue.qsize())
+            wait_for(lambda: timing.count("record") == frame.sequence)  # noqa: B023 - waited for here
             own.follow(f'{{"mark": "at {frame.sequence}"}}', frame.bounds)
         recorder.present(frame, reading(frame, recording=frame.sequence >= 130))
     recorder.close()
@@ -391,11 +391,11 @@ def test_seconds_before_the_start_have_their_own_marks(tmp_path):
 
 
 def test_no_recording_has_the_marks_of_another_case(tmp_path):
-    shelf, own = Recordings(tmp_path, GB), desk()
-    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), Timing(), own)
+    shelf, own, timing = Recordings(tmp_path, GB), desk(), Timing()
+    recorder = Recorder(Shelf(shelf), IDENTITY, Habits(25.0, wait=True), timing, own)
     for frame in frames(20):
         if frame.sequence == 10:  # no picture comes between the mark and the next patient
-            wait_for(lambda: not recorder._queue.qsize())
+            wait_for(lambda: timing.count("record") == frame.sequence)  # noqa: B023 - waited for here
             own.follow('{"mark": "of the first"}', frame.bounds)
             own.new_case()
             own.follow('{"mark": "of the second"}', frame.bounds)
