@@ -16,7 +16,7 @@ from edge.bench.environment import Environment
 from edge.bench.result import Result, Summary
 from edge.bench.rule import Rule
 from edge.contract.bundle import Bundle, open_bundle
-from edge.contract.signing import load_trust
+from edge.contract.signing import claimed_signature, load_trust, signature_words
 from edge.contract.spec import ModelSpec
 from edge.engines.tensorrt_key import Sidecar, read_sidecar
 from edge.errors import UsageError
@@ -69,10 +69,11 @@ def main(args: argparse.Namespace) -> int:
     rule = Rule(min_queries=args.queries, min_seconds=args.queries * _SECONDS_PER_QUERY)
     with progress_bars() as track:
         passport = issue(bundle, measure(bundle, bundle.precisions(), rule, track))
+    signature = signature_words(bundle.signed, claimed_signature(args.bundle))
     data = msgspec.json.format(msgspec.json.encode(passport), indent=2) + b"\n"
     with new_folder(args.out, replace=False) as folder:
         (folder / "passport.json").write_bytes(data)
-        (folder / "passport.html").write_text(passport_page(passport))
+        (folder / "passport.html").write_text(passport_page(passport, signature))
     print(data.decode() if args.json else f"passport of bundle {bundle.id}: {args.out / 'passport.html'}")
     return 0
 

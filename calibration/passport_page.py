@@ -25,13 +25,10 @@ footer{margin-top:2rem;color:#555}
 """
 
 
-def passport_page(passport: Passport) -> str:
-    """The page."""
+def passport_page(passport: Passport, signature: str) -> str:
+    """The page; `signature` is what is known of the bundle's, in words."""
     spec, machine = passport.spec, passport.environment
     point = spec.point()
-    signature = (
-        f"key {passport.signed_by}, version {passport.version}" if passport.signed_by else "not checked"
-    )
     head = {
         "Model": f"{spec.name} ({spec.provenance.network}), made {spec.provenance.created}",
         "Bundle": passport.bundle,

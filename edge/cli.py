@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
 from edge.errors import SonocartError, TransferError, UnavailableError, UsageError
-from edge.service.stderr import any_stdout, sound_stderr
+from edge.service.stderr import any_stdout, sound_stderr, worded_warnings
 
 KEYBOARD_INTERRUPT = 130  # 128 + SIGINT, the shell's convention
 
@@ -212,6 +212,7 @@ def entry(argv: Sequence[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     any_stdout()
     sound_stderr()
+    worded_warnings()
     try:
         code = run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

@@ -18,6 +18,7 @@ import numpy as np
 from edge.bench.chart import Chart, ticks
 from edge.errors import DataError
 from edge.html import table, write_page
+from edge.outputs.words import without_times
 
 REPORT = "report.html"
 PICTURE = 60  # of the recording's frames, when evidence has gathered
@@ -58,7 +59,9 @@ def _judgement(evaluation: dict[str, Any], study: dict[str, Any]) -> str:
         f"and {number['malignant']} malignant images of {evaluation['patients']} patients that "
         "training never saw, "
         f"at the operating point &ldquo;{escape(point['name'])}&rdquo; (risk {point['threshold']:.3f}). "
-        f"The best that anybody could reach on such lesions is an AUC of {study['ceiling_auc']:.3f}. "
+        f"The best that anybody could reach is an AUC of {evaluation['ceiling']['auc']:.3f} on the lesions "
+        f"of these {evaluation['patients']} patients, and of {study['ceiling_auc']:.3f} on all lesions that "
+        "the phantom can draw. "
         "More in <a href=evaluation.html>the evaluation</a>.</p>"
         + table(("", "value", "95 % interval"), rows)
     )
@@ -112,7 +115,7 @@ def _session(log: Path) -> str:
         )
         chart.area(seconds[said], low, high, "#0072b2")
         chart.line(seconds[said], risk, "#0072b2", "risk with its interval")
-    withheld = Counter(r["reason"] for r in records if r["reason"] is not None)
+    withheld = Counter(without_times(r["reason"]) for r in records if r["reason"] is not None)
     rows = [("frames presented", len(records)), ("with a risk", int(said.sum()))]
     rows += [(f"withheld: {reason}", count) for reason, count in withheld.most_common()]
     return f"<h2>On air</h2>{chart.svg(ticks(0, chart.x_range[1]), ticks(0, 1))}{table(('frames', ''), rows)}"

@@ -120,8 +120,8 @@ def _ceiling(ceiling: Ceiling | None) -> str:
     if ceiling is None:
         return ""
     return (
-        f"<p>Synthetic patients: their lesions allow an AUC of {ceiling.area:.3f}; {ceiling.reached} of it "
-        "is reached.</p>"
+        f"<p>Synthetic patients: the lesions of those judged here allow an AUC of "
+        f"{ceiling.area:.3f}; {ceiling.reached} of it is reached.</p>"
     )
 
 

@@ -55,7 +55,11 @@ def _broken_json(faults: Faults) -> str:
 
 
 def _broken_text(faults: Faults) -> str:
-    return f"broken              {len(faults.sentences)}; mend or remove them, then check again\n{faults}"
+    number = len(faults.sentences)
+    return (
+        f"broken              {number}; mend or remove them, then check again\n{faults}\n"
+        f"{DataError.exit_code}: {number} broken above"
+    )
 
 
 def _name(study: Study, case: Case) -> str:
@@ -99,7 +103,18 @@ def _text(study: Study, findings: Findings, names: list[str]) -> str:
         f" (p {mark.p_value:.2g}){'  <- tells the class' if mark.p_value < 0.01 else ''}"
         for mark in findings.shortcuts
     ]
+    if findings.grave:
+        lines.append(f"{DataError.exit_code}: {_grave(findings)} above; mend them before the study is used")
     return "\n".join(lines)
+
+
+def _grave(findings: Findings) -> str:
+    counts = {
+        "contradictions": len(findings.contradicting),
+        "near-duplicate pairs between patients": len(findings.between_patients),
+        "pairs in two parts": len(findings.in_two_parts),
+    }
+    return ", ".join(f"{number} {what}" for what, number in counts.items() if number)
 
 
 def _json(findings: Findings, names: list[str]) -> dict[str, object]:

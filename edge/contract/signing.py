@@ -210,6 +210,18 @@ def claimed_signature(bundle: Path) -> Signed | None:
     return Signed(_version(header), fingerprint(header[-32:])) if len(signature) == _SIZE else None
 
 
+def signature_words(good: Signed | None, claimed: Signed | None) -> str:
+    """What is known of a bundle's signature: the one that was found good, or what it says of itself."""
+    if good is not None:
+        return f"signed with key {good.key}, version {good.version}"
+    if claimed is not None:
+        return (
+            f"signed, as it says with key {claimed.key} as version {claimed.version}, which nobody has "
+            "checked: add --trust DIR"
+        )
+    return "not signed"
+
+
 def _version(header: bytes) -> int:
     return int.from_bytes(header[len(_MAGIC) : -32], "big")
 

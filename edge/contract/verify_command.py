@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge.contract.bundle import open_bundle
-from edge.contract.signing import claimed_signature, load_trust
+from edge.contract.bundle import Bundle, open_bundle
+from edge.contract.signing import Signed, claimed_signature, load_trust, signature_words
 from edge.errors import SonocartError
 
 
@@ -29,19 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the verb."""
     try:
-        found = _verify(args.bundle, args.trust)
+        bundle = open_bundle(args.bundle, None if args.trust is None else load_trust(args.trust))
     except SonocartError as error:
         if not args.json:
             raise
         print(json.dumps({"holds": False, "reason": str(error)}, indent=2))
         return error.exit_code
-    print(json.dumps(found, indent=2) if args.json else _words(found))
+    claimed = claimed_signature(args.bundle)
+    print(json.dumps(_found(bundle, claimed), indent=2) if args.json else _words(bundle, claimed))
     return 0
 
 
-def _verify(path: Path, trust: Path | None) -> dict[str, Any]:
-    bundle = open_bundle(path, None if trust is None else load_trust(trust))
-    signed = bundle.signed or claimed_signature(path)
+def _found(bundle: Bundle, claimed: Signed | None) -> dict[str, Any]:
+    signed = bundle.signed or claimed
     signature = "good" if bundle.signed else "unchecked" if signed else "none"
     return {
         "holds": True,
@@ -54,11 +54,8 @@ def _verify(path: Path, trust: Path | None) -> dict[str, Any]:
     }
 
 
-def _words(found: dict[str, Any]) -> str:
-    said = {
-        "good": "signed with key {key}, version {version}",
-        "unchecked": "signed, as it says with key {key} as version {version}, which nobody has checked: add "
-        "--trust DIR",
-        "none": "not signed",
-    }[found["signature"]].format(**found)
-    return f"bundle {found['bundle']}: all {found['files']} files have the hashes of the manifest\n{said}"
+def _words(bundle: Bundle, claimed: Signed | None) -> str:
+    return (
+        f"bundle {bundle.id}: all {len(bundle.manifest.files)} files have the hashes of the manifest\n"
+        f"{signature_words(bundle.signed, claimed)}"
+    )

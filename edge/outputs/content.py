@@ -8,7 +8,7 @@ from edge.contract.spec import OperatingPoint
 from edge.exam.evidence import NoEstimate, RiskEstimate
 from edge.exam.reading import Reading
 from edge.exam.signal import State
-from edge.outputs.words import feature_words, size_words
+from edge.outputs.words import feature_words, percent, size_words
 
 HEAT_LEGEND = "orange: speaks for malignancy"
 DOUBT = "low risk, but looks like false benigns"
@@ -23,7 +23,7 @@ class Content:
         withheld: why no risk is shown, or None; then the figures from `risk` to `age_ms` count.
         risk, low, high: per cent.
         trend: 1 rising, 0 steady, -1 falling.
-        size: of the lesion in words.
+        size: of the lesion's box in words.
         features: name and value of each, None where the operator has not asked for them.
         flag: a warning or a legend of two lines at most.
     """
@@ -55,9 +55,9 @@ def content_of(reading: Reading, trend: int = 0) -> Content:
     return Content(
         state=reading.state,
         withheld=estimate.reason if isinstance(estimate, NoEstimate) else None,
-        risk=round(100 * estimate.risk) if isinstance(estimate, RiskEstimate) else 0,
-        low=round(100 * estimate.low) if isinstance(estimate, RiskEstimate) else 0,
-        high=round(100 * estimate.high) if isinstance(estimate, RiskEstimate) else 0,
+        risk=percent(estimate.risk) if isinstance(estimate, RiskEstimate) else 0,
+        low=percent(estimate.low) if isinstance(estimate, RiskEstimate) else 0,
+        high=percent(estimate.high) if isinstance(estimate, RiskEstimate) else 0,
         n=estimate.n if isinstance(estimate, RiskEstimate) else 0,
         above=isinstance(estimate, RiskEstimate) and estimate.risk >= choices.point.threshold,
         trend=trend if known else 0,

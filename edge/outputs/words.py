@@ -13,15 +13,23 @@ _FEW = 0.02  # of the grey scale; less is neither brighter nor darker
 
 
 def size_words(findings: Findings) -> str:
-    """The lesion's size, in millimetres where the scale is known."""
+    """The size of the box that was drawn around the lesion, in millimetres where the scale is known."""
     if findings.lost:
         return "lesion lost"
     if findings.lesion is None:
         return "no lesion marked"
     if findings.size_mm is None:
-        return f"lesion {findings.lesion.width} x {findings.lesion.height} px"
+        return f"box {findings.lesion.width} x {findings.lesion.height} px"
     width, height = findings.size_mm
-    return f"lesion {width:.1f} x {height:.1f} mm"
+    return f"box {width:.1f} x {height:.1f} mm"
+
+
+def percent(probability: float) -> int:
+    """Whole per cent, 0 and 100 only of what is 0 or 1 in the four digits that log and page have."""
+    probability = round(probability, 4)
+    return (
+        round(100 * probability) if probability in (0.0, 1.0) else min(max(round(100 * probability), 1), 99)
+    )
 
 
 def heat_words(reading: Reading) -> str:
@@ -31,8 +39,8 @@ def heat_words(reading: Reading) -> str:
 
 
 def without_times(words: str) -> str:
-    """To tell whether something else is said now, or the same with another number of seconds or minutes."""
-    return re.sub(r"[\d.]+ (s|min)\b", r"\1", words)
+    """`words` with … for each number of seconds or minutes: the same while nothing else is said."""
+    return re.sub(r"[\d.]+ (s|min)\b", r"… \1", words)
 
 
 def feature_words(features: LesionFeatures) -> tuple[tuple[str, str], ...]:

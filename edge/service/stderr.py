@@ -1,7 +1,8 @@
-"""A stderr whose writes cannot fail, and a stdout in any case: a verb must not die of what it has to say."""
+"""A stderr whose writes cannot fail, a stdout in any case, and warnings that say what they are."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from typing import Any, TextIO, cast
@@ -42,6 +43,17 @@ def any_stdout() -> None:
     """Where descriptor 1 was closed before the process began, what is printed is lost."""
     if sys.stdout is None:
         sys.stdout = _null(1)
+
+
+class _Worded(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
+def worded_warnings() -> None:
+    """What is logged by a verb that keeps no journal reads as it would there: `warning: ...`."""
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_Worded())
 
 
 def _null(descriptor: int) -> TextIO:

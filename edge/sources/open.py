@@ -103,7 +103,8 @@ def _phantom(text: str, pace: Pace) -> FrameSource:
 
     from edge.sources import phantom
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("scanning the phantom", total=phantom.SLICES)
         return phantom.PhantomSource(
             text, pace=pace, progress=lambda done: progress.update(task, completed=done)

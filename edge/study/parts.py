@@ -13,6 +13,8 @@ import io
 import logging
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
 
 from edge.contract.bundle import Bundle
 from edge.errors import DataError, SonocartError
@@ -110,11 +112,7 @@ def held_out(bundle: Bundle, study: Study) -> tuple[Case, ...]:
     members = read_members(bundle)
     files, pictures = by_hash(members), _by_picture(members)
     if members and not pictures:
-        logger.warning(
-            "bundle %s was made before pictures were recorded: images of its training that were saved anew "
-            "count as new. Train again",
-            bundle.id,
-        )
+        _tell_of_pictures(bundle.path)
     known = [files.get(image_hash(case.path)) or pictures.get(_picture_of(case)) for case in study.cases]
     same_study = any(known)
     salt = bundle.spec.provenance.study_sha256
@@ -161,6 +159,15 @@ def _picture_of(case: Case) -> str:
         return pixel_hash(read_image(case.path, case.frame))
     except SonocartError:
         return ""
+
+
+@lru_cache(maxsize=1)  # `advise` asks for each precision that it makes
+def _tell_of_pictures(bundle: Path) -> None:
+    logger.warning(
+        "bundle '%s' was made before pictures were recorded: images of its training that were saved anew "
+        "count as new. Train again",
+        bundle,
+    )
 
 
 def _tell_of_names(study: Study, groups: set[str], salt: str) -> None:

@@ -36,6 +36,7 @@ def test_passport_holds_hashes_gate_and_latency(qualified, tmp_path, capsys):
         report["calibration_sha256"],
         qualified.sha256("model.onnx"),
         "72 malignant groups",
+        "<td>not signed</td>",
     ):
         assert text in page
     assert open_bundle(qualified.path).id == qualified.id
@@ -54,7 +55,9 @@ def test_signature_is_checked_and_named(qualified, tmp_path, capsys):
     run([*arguments, "--out", str(tmp_path / "good")])
     found = json.loads((tmp_path / "good/passport.json").read_text())
     assert found["version"] == 9
-    assert found["signed_by"] in (tmp_path / "good/passport.html").read_text()
+    assert f"signed with key {found['signed_by']}, version 9" in (tmp_path / "good/passport.html").read_text()
+    run(["passport", str(qualified.path), "--queries", "5", "--out", str(tmp_path / "unchecked")])
+    assert "as version 9, which nobody has checked" in (tmp_path / "unchecked/passport.html").read_text()
 
 
 def test_existing_passport_is_not_overwritten_and_nothing_is_measured(
@@ -83,6 +86,6 @@ def test_text_from_the_model_cannot_write_html(bundle, tmp_path, capsys):
     )
     passport = issue(bundle, result)
     named = msgspec.structs.replace(passport.spec, name="<script>x</script>")
-    page = passport_page(msgspec.structs.replace(passport, spec=named))
+    page = passport_page(msgspec.structs.replace(passport, spec=named), "not signed")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -46,6 +46,9 @@ def test_a_copy_under_another_patient_and_label_is_named(study, capsys, tmp_path
     assert report["between_patients"] == [["0-0.png", "1-0.png"]]
     assert report["near_duplicates"][0]["mirrored"]
     assert cv2.imread(str(tmp_path / "pairs.png")) is not None
+    assert cli.run(["study", "check", str(study)]) == 65
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("65: 1 contradictions, 1 near-duplicate pairs between patients above")
 
 
 def test_all_broken_images_are_named_in_one_run(study, capsys):
@@ -61,8 +64,9 @@ def test_all_broken_images_are_named_in_one_run(study, capsys):
     assert cli.run(["study", "check", str(study)]) == 65
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("broken              23;")
-    assert len(lines) == 22
-    assert lines[-1].strip().startswith("and 3 more")
+    assert len(lines) == 23
+    assert lines[-2].strip().startswith("and 3 more")
+    assert lines[-1] == "65: 23 broken above"
 
 
 def test_lines_and_headers_that_are_broken_are_named_with_the_broken_images(study, capsys):

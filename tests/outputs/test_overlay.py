@@ -27,6 +27,7 @@ from edge.outputs.overlay import REFRESH_NS, Overlay, corners
 from edge.outputs.panel import draw_panel, panel_sizes
 from edge.outputs.pen import Pen
 from edge.outputs.place import find_place
+from edge.outputs.words import percent
 from edge.sources.capture import LEAST_WIDTH
 from tests.clips import i420
 
@@ -364,7 +365,14 @@ def test_lesion_is_boxed_and_its_size_is_said():
     Overlay(IDENTITY).draw(frame, reading(findings=FOUND), LIT)
     assert frame.planes[0][150, 300] > 100
     assert frame.planes[0][180, 300] == 16, "nothing is drawn inside"
-    assert content_of(reading(findings=FOUND)).size == "lesion 12.3 x 8.1 mm"
+    assert content_of(reading(findings=FOUND)).size == "box 12.3 x 8.1 mm"
+
+
+def test_a_risk_or_bound_that_is_not_0_or_1_is_not_said_to_be():
+    assert content_of(reading(0.896)).high == 99
+    assert content_of(reading(0.104)).low == 1
+    assert content_of(reading(0.997)).risk == 99
+    assert [percent(p) for p in (0.0, 0.001, 0.304, 0.99996, 1.0)] == [0, 1, 30, 100, 100]
 
 
 def test_features_are_shown_when_asked_for_and_make_the_panel_taller():

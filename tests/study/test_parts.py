@@ -108,6 +108,7 @@ def test_a_split_without_pictures_still_works_and_warns(tmp_path, study, resaved
     assert len(held_out(made, study)) == 8
     assert "saved anew count as new" in caplog.text
     assert len(held_out(made, resaved)) == 24
+    assert caplog.text.count("saved anew count as new") == 1, "a verb that asks twice says it once"
 
 
 def test_a_picture_in_two_parts_counts_as_learnt(tmp_path, study, resaved):

@@ -22,13 +22,24 @@ from edge.errors import (
     UnavailableError,
     UsageError,
 )
-from edge.outputs.dicom.finding import Finding
+from edge.outputs.dicom.finding import Finding, read_finding
 from edge.service import dicom_command as command
 from edge.service.config import read_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 FIELD = "40,30,200,150"
+
+
+def test_the_help_shows_a_file_of_a_finding_that_can_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with suppress(SystemExit):
+        run(["dicom", "write", "--help"])
+    shown = capsys.readouterr().out
+    path = tmp_path / "finding.json"
+    path.write_text(shown[shown.index("{") : shown.rindex("}") + 1])
+    assert read_finding(path).box is not None
 
 
 @pytest.fixture(autouse=True)

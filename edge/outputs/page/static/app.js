@@ -14,6 +14,8 @@ const now = { status: null, hello: null, painted: null, picture: 0, hiding: fals
 
 const text = (id, words) => { const part = byId(id); if (part.textContent !== words) part.textContent = words; };
 const percent = (value, digits = 0) => (100 * value).toFixed(digits);
+// Of a risk and its interval, as the panel has it: 0 and 100 only where it is 0 or 1.
+const chance = (value) => value > 0 && value < 1 ? Math.min(Math.max(+percent(value), 1), 99) : percent(value);
 
 const patient = new Patient((words) => complain(words));
 const live = new Live({
@@ -162,7 +164,7 @@ function strip(best) {
   part.replaceChildren(...best.map(([sequence, risk]) => {
     const figure = document.createElement("figure"), picture = document.createElement("img"), words = document.createElement("figcaption");
     picture.src = `/best/${sequence}.jpg`;
-    words.textContent = risk === null ? "–" : `${percent(risk)} %`;
+    words.textContent = risk === null ? "–" : `${chance(risk)} %`;
     picture.alt = `Picture ${sequence}, risk ${words.textContent}`;
     figure.append(picture, words);
     return figure;
@@ -174,9 +176,9 @@ function estimate(record, { threshold, n }) {
   const known = record.risk !== null;
   const above = known && record.risk >= threshold;
   const side = above ? "above" : "below";
-  text("risk", known ? `${percent(record.risk)} %` : "withheld");
+  text("risk", known ? `${chance(record.risk)} %` : "withheld");
   byId("risk").className = known ? "" : "withheld";
-  text("range", known ? `${percent(record.low)} to ${percent(record.high)} %${n ? `, ${n} frame${n === 1 ? "" : "s"}` : ""}` : record.reason || "");
+  text("range", known ? `${chance(record.low)} to ${chance(record.high)} %${n ? `, ${n} frame${n === 1 ? "" : "s"}` : ""}` : record.reason || "");
   text("category", known ? `${above ? "▲" : "▼"} ${side} threshold` : "");
   byId("category").className = side;
   byId("interval").setAttribute("class", side);
