@@ -42,17 +42,10 @@ class FieldFinder:
         self._named = named
         self._recall = False  # whether the screen is known has to be asked again
         self._told = False  # the field is from a profile, and is not to be found better
-        self._drawn = (
-            False  # the field is the operator's or the source's, and never to be found better on this screen
-        )
+        self.drawn = False  # the field is the operator's or the source's, and none is found on this screen
         self._size = (0, 0)
         self._rest = 0  # pictures not to be looked at
         self._seen: list[NDArray[np.uint8]] = []
-
-    @property
-    def drawn(self) -> bool:
-        """True if the field is the operator's or the source's: on this screen none may be found."""
-        return self._drawn
 
     def look(self, frame: Frame, *, tissue: bool = True) -> Roi | None:
         """Take one picture into account; None until `FRAMES` have been seen or where no field is found.
@@ -69,7 +62,7 @@ class FieldFinder:
             self._size, self.field = size, None
             self.again()
             self._remember(frame)
-        elif self._recall and self._drawn:  # another scene: is it still the screen that it was drawn on?
+        elif self._recall and self.drawn:  # another scene: is it still the screen that it was drawn on?
             self._remember(frame)
         if self.confirmed:
             return self.field
@@ -84,7 +77,7 @@ class FieldFinder:
             self.tries = self.tries + 1 if found is None else 0
             if found is not None and self._better(found, tissue):
                 self._take(frame, found.box)
-            self.confirmed = self._drawn or (found is not None and self._confirms(found))
+            self.confirmed = self.drawn or (found is not None and self._confirms(found))
             if not self.confirmed and self.field is not None and self.tries >= TRIES:
                 self._rest = _REST
         return self.field
@@ -103,7 +96,7 @@ class FieldFinder:
         self._profiles.keep(frame, field, drawn=True)
         self._size = (frame.width, frame.height)
         self.again()
-        self.field, self._told, self._drawn, self._recall = field, True, True, False
+        self.field, self._told, self.drawn, self._recall = field, True, True, False
 
     def undraw(self, frame: Frame) -> None:
         """The operator wants the field to be found again."""
@@ -114,10 +107,10 @@ class FieldFinder:
         """Take what is known of this screen, if anything is."""
         known = self._profiles.find(frame)
         if self._named is not None and self._named.inside(frame.bounds) and not (known and known.drawn):
-            self.field, self._told, self._drawn, self._recall = self._named, True, True, False
+            self.field, self._told, self.drawn, self._recall = self._named, True, True, False
             return
         self.field = self.field if known is None else known.roi
-        self._told, self._drawn, self._recall = known is not None, known is not None and known.drawn, False
+        self._told, self.drawn, self._recall = known is not None, known is not None and known.drawn, False
 
     def _confirms(self, found: Tissue) -> bool:
         """True if what was found is the field, or moves inside it: a list of patients there does not."""
@@ -129,7 +122,7 @@ class FieldFinder:
         """True if what was found is to be the field from now on."""
         if self.field is None:
             return True
-        if self._drawn:
+        if self.drawn:
             return False
         if not tissue and _shared(found.box, self.field) > _PART * found.box.width * found.box.height:
             return False

@@ -277,6 +277,27 @@ def test_list_of_patients_in_the_fields_place_is_covered_from_its_first_picture(
     assert not examination.covered
 
 
+def test_list_of_patients_that_every_gate_takes_for_tissue_is_covered_all_the_same():
+    def shown(examination, sequence, luma):
+        frame = i420(luma, sequence=sequence, captured_ns=sequence * 33 * MS)
+        examination.look(frame, frame.captured_ns)
+
+    examination, rng = Examination("field"), np.random.default_rng(0)
+    for sequence in range(12):
+        small = tissue(sequence, 360, 640, (172, 27, 296, 312))
+        shown(examination, sequence, cv2.resize(small, (1280, 720), interpolation=cv2.INTER_CUBIC))
+    assert not examination.covered
+    names = np.full((720, 1280), 76, np.uint8)
+    for row in range(12):
+        place = (354, 94 + 50 * row)
+        cv2.putText(names, "MUELLER, HANS   1951-03-02   ID 4711", place, 0, 0.6, 156, 1, cv2.LINE_AA)
+    for sequence in range(12, 42):
+        noise = rng.integers(-3, 4, names.shape)
+        shown(examination, sequence, np.clip(names + noise, 0, 255).astype(np.uint8))
+        assert examination.covered
+    assert examination.withheld(41 * 33 * MS) is None  # no gate has said a word
+
+
 def test_field_that_is_known_from_another_day_is_covered_until_it_shows_tissue(examination):
     def screen(sequence):
         picture = tissue(sequence, 240, 320)
